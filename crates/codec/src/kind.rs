@@ -1,0 +1,86 @@
+//! Kinds of records.
+
+use std::fmt;
+
+use crate::Error;
+
+/// Kind of a record: what its statement is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordKind(u8);
+
+impl RecordKind {
+    /// Only the leaf is left: the cleaner dropped the record.
+    pub const DROPPED: Self = Self(0);
+    /// An event of a partition.
+    pub const EVENT: Self = Self(1);
+    /// A key was put.
+    pub const PUT: Self = Self(2);
+    /// A key was deleted.
+    pub const DELETE: Self = Self(3);
+    /// A lease was granted.
+    pub const LEASE_GRANT: Self = Self(4);
+    /// A lease was revoked or expired.
+    pub const LEASE_REVOKE: Self = Self(5);
+    /// The log's own chain value.
+    pub const CHECKPOINT: Self = Self(6);
+    /// The root of the key map.
+    pub const MAP_ROOT: Self = Self(7);
+    /// A stream (topic or keyspace) was created.
+    pub const STREAM_CREATED: Self = Self(8);
+    /// A stream was dropped.
+    pub const STREAM_DROPPED: Self = Self(9);
+    /// Records were erased by authority of this one.
+    pub const ERASURE: Self = Self(10);
+    /// How far a consumer group has read.
+    pub const GROUP_OFFSET: Self = Self(11);
+    /// A producer was registered.
+    pub const PRODUCER: Self = Self(12);
+    /// The first kind that is free for users of the log alone.
+    pub const USER: Self = Self(128);
+
+    /// A kind by number.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKind`] for the reserved numbers 13 to 127.
+    pub const fn new(number: u8) -> Result<Self, Error> {
+        match number {
+            13..=127 => Err(Error::UnknownKind(number)),
+            _ => Ok(Self(number)),
+        }
+    }
+
+    /// The number on disk.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether records of this kind number their stream densely and are found by sequence:
+    /// events, and all kinds that users define.
+    #[must_use]
+    pub const fn is_sequenced(self) -> bool {
+        self.0 == Self::EVENT.0 || self.0 >= Self::USER.0
+    }
+}
+
+impl fmt::Display for RecordKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            0 => "dropped",
+            1 => "event",
+            2 => "put",
+            3 => "delete",
+            4 => "lease-grant",
+            5 => "lease-revoke",
+            6 => "checkpoint",
+            7 => "map-root",
+            8 => "stream-created",
+            9 => "stream-dropped",
+            10 => "erasure",
+            11 => "group-offset",
+            12 => "producer",
+            number => return write!(f, "user-{number}"),
+        };
+        f.pad(name)
+    }
+}

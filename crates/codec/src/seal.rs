@@ -1,0 +1,36 @@
+//! The seam for encryption at rest: a cipher over a block, bound to the block's place. The
+//! ciphers themselves live above; the batch format reserves a flag for them.
+
+use std::fmt;
+
+use crate::Result;
+
+/// Where a block lies: authenticated with it, so that moved ciphertext is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockIdentity {
+    /// The store.
+    pub store_id: [u8; 16],
+    /// The segment or table file.
+    pub file: u64,
+    /// Counter within the file; with a key derived for each file it is the nonce.
+    pub counter: u64,
+}
+
+/// Encrypts and authenticates blocks.
+pub trait BlockCipher: Send + Sync + fmt::Debug {
+    /// Bytes that sealing adds.
+    fn overhead(&self) -> usize;
+
+    /// Appends the sealed form of `plain` to `out`.
+    ///
+    /// # Errors
+    /// When the cipher fails or its counter is used up.
+    fn seal(&self, identity: &BlockIdentity, plain: &[u8], out: &mut Vec<u8>) -> Result<()>;
+
+    /// Appends the plain form of `sealed` to `out`.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`](crate::Error::Decrypt) for another key, another place or a changed
+    /// byte; `out` is then unchanged.
+    fn open(&self, identity: &BlockIdentity, sealed: &[u8], out: &mut Vec<u8>) -> Result<()>;
+}

@@ -1,0 +1,5 @@
+//! The batch format against a plain model, and against damage.
+
+mod damage;
+mod model;
+mod round_trip;
