@@ -1,0 +1,274 @@
+//! Stage two of an append: order, hash and encode a prepared draft into the buffer.
+
+use std::sync::MutexGuard;
+
+use cairn_codec::{BatchContext, Draft, RecordKind, SequenceRule};
+use cairn_types::{ChainHash, Lsn, StreamId, Timestamp, limits};
+
+use super::state::{Append, AppendState, PendingBatch, PendingRecord};
+use crate::checkpoint;
+use crate::{Error, Result};
+
+/// A precondition of an append: the stream's next sequence must be this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// The stream.
+    pub stream: StreamId,
+    /// The sequence that its next record must get.
+    pub next_sequence: u64,
+}
+
+/// Sequences given to the records of one batch, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sequences {
+    /// All records follow each other, from this one on.
+    Consecutive {
+        /// Sequence of the first record.
+        first: u64,
+        /// How many records.
+        count: u64,
+    },
+    /// One for each record.
+    Each(Vec<u64>),
+}
+
+impl Sequences {
+    fn from_slice(sequences: &[u64]) -> Self {
+        let first = sequences.first().copied().unwrap_or(0);
+        let consecutive =
+            sequences.iter().zip(first..).all(|(sequence, expected)| *sequence == expected);
+        if consecutive {
+            Self::Consecutive { first, count: sequences.len() as u64 }
+        } else {
+            Self::Each(sequences.to_vec())
+        }
+    }
+
+    /// Sequence of the record at `index` in the batch.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<u64> {
+        match self {
+            Self::Consecutive { first, count } => {
+                ((index as u64) < *count).then(|| first + index as u64)
+            }
+            Self::Each(sequences) => sequences.get(index).copied(),
+        }
+    }
+}
+
+/// A batch that has its place in the log but may not have reached the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "the batch is acknowledged only by `wait`"]
+pub struct Ticket {
+    /// What the batch was given.
+    pub appended: Appended,
+}
+
+/// The place of a batch in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// LSN of its first record.
+    pub first_lsn: Lsn,
+    /// LSN after its last record.
+    pub end_lsn: Lsn,
+    /// When it was committed.
+    pub commit_time: Timestamp,
+    /// Sequences of its records.
+    pub sequences: Sequences,
+    /// Chain value after the batch.
+    pub chain: ChainHash,
+}
+
+impl Append {
+    /// Gives the draft its place and encodes it into the buffer.
+    pub(crate) fn submit(&self, draft: &Draft, expect: &[Expect]) -> Result<Ticket> {
+        check_limits(draft)?;
+        let mut state = self.lock();
+        state.check_open()?;
+        let now = self.store.clock.now();
+        for condition in expect {
+            let actual = state.next_sequence.get(&condition.stream).copied().unwrap_or(0);
+            if actual != condition.next_sequence {
+                return Err(Error::SequenceConflict {
+                    stream: condition.stream,
+                    expected: condition.next_sequence,
+                    actual,
+                });
+            }
+        }
+        state = self.make_room(state, draft.encoded_len_max())?;
+        let appended = self.place(&mut state, draft, now, None);
+        if self.checkpoint_due(&state) {
+            // A checkpoint that finds no room is simply taken later.
+            if let Ok(roomy) = self.make_room(state, checkpoint::ENCODED_LEN_MAX) {
+                state = roomy;
+                self.place_checkpoint(&mut state, now);
+            } else {
+                return Ok(Ticket { appended });
+            }
+        }
+        debug_check(&state);
+        drop(state);
+        Ok(Ticket { appended })
+    }
+
+    /// Appends a checkpoint record now; it is acknowledged by waiting for the ticket.
+    pub(crate) fn submit_checkpoint(&self) -> Result<Ticket> {
+        let state = self.lock();
+        state.check_open()?;
+        let now = self.store.clock.now();
+        let mut state = self.make_room(state, checkpoint::ENCODED_LEN_MAX)?;
+        let appended = self.place_checkpoint(&mut state, now);
+        Ok(Ticket { appended })
+    }
+
+    fn checkpoint_due(&self, state: &AppendState) -> bool {
+        let policy = &self.store.config.checkpoint;
+        policy.records.is_some_and(|records| state.records_since_checkpoint >= records)
+            || policy.interval.is_some_and(|interval| {
+                self.store.clock.monotonic().saturating_sub(state.last_checkpoint_at) >= interval
+            })
+    }
+
+    fn place_checkpoint(&self, state: &mut AppendState, now: Timestamp) -> Appended {
+        let (lsn, chain) = (state.next_lsn, state.chain);
+        let number = state.checkpoint_count;
+        let draft = checkpoint::draft(lsn, chain, number);
+        let appended = self.place(state, &draft, now, Some(chain));
+        state.checkpoint_count += 1;
+        state.records_since_checkpoint = 0;
+        state.last_checkpoint_at = self.store.clock.monotonic();
+        appended
+    }
+
+    /// Encodes into the buffer. Room was made, so this cannot fail.
+    fn place(
+        &self,
+        state: &mut AppendState,
+        draft: &Draft,
+        now: Timestamp,
+        checkpoint: Option<ChainHash>,
+    ) -> Appended {
+        let first_lsn = state.next_lsn;
+        let commit_time = now.max(state.last_commit_time);
+        let mut sequences = std::mem::take(&mut state.sequences);
+        sequences.clear();
+        assign_sequences(state, draft, first_lsn, commit_time, &mut sequences);
+        let active = state.active.as_mut().expect("make_room left an active segment");
+        let context = BatchContext {
+            first_lsn,
+            commit_time,
+            durable_end: self.marks.durable(),
+            prev_hash: state.chain,
+            crc: &active.segment.crc,
+        };
+        let encoded = cairn_codec::encode(
+            draft,
+            &context,
+            &sequences,
+            &mut state.scratch,
+            &mut state.buffer.bytes,
+        );
+        let records = draft.len() as u64;
+        let end_lsn = Lsn::new(first_lsn.get() + records);
+        state.buffer.batches.push(PendingBatch {
+            first_lsn,
+            position: active.end,
+            records: u32::try_from(records).expect("a batch is limited to fewer records"),
+            len: u32::try_from(encoded.len).expect("a batch is limited to fewer bytes"),
+            commit_time,
+            checkpoint,
+        });
+        active.end += encoded.len as u64;
+        active.batch_count += 1;
+        state.next_lsn = end_lsn;
+        state.chain = encoded.chain;
+        state.last_commit_time = commit_time;
+        state.records_since_checkpoint += records;
+        let appended = Appended {
+            first_lsn,
+            end_lsn,
+            commit_time,
+            sequences: Sequences::from_slice(&sequences),
+            chain: encoded.chain,
+        };
+        state.sequences = sequences;
+        appended
+    }
+}
+
+/// Resolves every record's sequence, advances the streams, and notes what the index needs.
+fn assign_sequences(
+    state: &mut AppendState,
+    draft: &Draft,
+    first_lsn: Lsn,
+    commit_time: Timestamp,
+    sequences: &mut Vec<u64>,
+) {
+    let mut lsn = first_lsn.get();
+    // Consecutive records mostly share a stream: look the counter up once a run.
+    let mut run: Option<(StreamId, u64)> = None;
+    for record in draft.records() {
+        let mut next = match run {
+            Some((stream, next)) if stream == record.stream => next,
+            _ => {
+                if let Some((stream, next)) = run {
+                    state.next_sequence.insert(stream, next);
+                }
+                state.next_sequence.get(&record.stream).copied().unwrap_or(0)
+            }
+        };
+        let sequence = match record.sequence {
+            SequenceRule::Next => next,
+            SequenceRule::At(sequence) => sequence,
+        };
+        if record.kind.is_sequenced() || record.sequence == SequenceRule::Next {
+            next = next.max(sequence + 1);
+        }
+        if record.kind.is_sequenced() {
+            state.buffer.records.push(PendingRecord {
+                stream: record.stream,
+                sequence,
+                lsn: Lsn::new(lsn),
+                timestamp: record.timestamp.unwrap_or(commit_time),
+            });
+        }
+        run = Some((record.stream, next));
+        sequences.push(sequence);
+        lsn += 1;
+    }
+    if let Some((stream, next)) = run {
+        state.next_sequence.insert(stream, next);
+    }
+}
+
+fn check_limits(draft: &Draft) -> Result<()> {
+    if draft.is_empty() {
+        return Err(Error::Invalid { what: "batch", reason: "it holds no record".into() });
+    }
+    let (found, limit) = (draft.len() as u64, limits::MAX_BATCH_RECORDS as u64);
+    if found > limit {
+        return Err(Error::TooLarge { what: "batch (records)", found, limit });
+    }
+    let (found, limit) = (draft.encoded_len_max() as u64, limits::MAX_BATCH_RAW_LEN as u64);
+    if found > limit {
+        return Err(Error::TooLarge { what: "batch (bytes)", found, limit });
+    }
+    for record in draft.records() {
+        let out_of_order = record.kind.is_sequenced()
+            && matches!(record.sequence, SequenceRule::At(sequence) if sequence == u64::MAX);
+        if out_of_order || record.kind == RecordKind::DROPPED {
+            return Err(Error::Invalid {
+                what: "record",
+                reason: "its kind or sequence is reserved".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn debug_check(state: &MutexGuard<'_, AppendState>) {
+    if cfg!(debug_assertions) {
+        state.check_invariants();
+    }
+}

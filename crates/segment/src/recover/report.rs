@@ -1,0 +1,33 @@
+//! What opening a store found and did.
+
+use cairn_types::{Lsn, SegmentId};
+
+use crate::Corruption;
+
+/// What opening a store found and did. A clean open leaves everything at its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecoveryReport {
+    /// The store was created by this open.
+    pub created: bool,
+    /// The log had been closed cleanly.
+    pub clean: bool,
+    /// Segments present.
+    pub segment_count: usize,
+    /// Bytes of a torn tail that were cut; they were never acknowledged.
+    pub cut_len: u64,
+    /// Where the cut was made: segment and position.
+    pub cut_at: Option<(SegmentId, u64)>,
+    /// Why the tail ended there.
+    pub cut_cause: Option<String>,
+    /// Whole batches after the cut that were given up with it; none was acknowledged.
+    pub cut_later_batches: u64,
+    /// Records of the tail that were copied into a new segment because nothing proved them
+    /// durable.
+    pub copied_records: u64,
+    /// End of the log after recovery.
+    pub end_lsn: Option<Lsn>,
+    /// Superblock slots that were unreadable while the other one served.
+    pub damaged_slots: Vec<Corruption>,
+    /// Temporary or obsolete files that were removed.
+    pub removed_files: Vec<String>,
+}

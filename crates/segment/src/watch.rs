@@ -1,0 +1,82 @@
+//! Telling others that the log advanced: callbacks and a blocking wait. Derived state only.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use cairn_types::Lsn;
+
+type Callback = Box<dyn Fn(Lsn) + Send + Sync>;
+
+/// Everyone who wants to know when the visible end moved.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    callbacks: RwLock<Vec<(u64, Callback)>>,
+    next_id: Mutex<u64>,
+    seen: Mutex<Lsn>,
+    moved: Condvar,
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listeners").finish_non_exhaustive()
+    }
+}
+
+impl Listeners {
+    /// Registers a callback, called after each advance with the new visible end, from the
+    /// thread that led the commit. It must be quick and must not append.
+    pub(crate) fn add(self: &Arc<Self>, callback: Callback) -> ListenerGuard {
+        let mut next = self.next_id.lock().unwrap_or_else(PoisonError::into_inner);
+        *next += 1;
+        let id = *next;
+        self.callbacks.write().unwrap_or_else(PoisonError::into_inner).push((id, callback));
+        ListenerGuard { id, listeners: Arc::downgrade(self) }
+    }
+
+    pub(crate) fn advanced(&self, visible: Lsn) {
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen = (*seen).max(visible);
+        }
+        self.moved.notify_all();
+        for (_, callback) in self.callbacks.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            callback(visible);
+        }
+    }
+
+    /// Blocks until `reached` holds or the time is over; says whether it holds.
+    pub(crate) fn wait(&self, timeout: Duration, reached: impl Fn() -> bool) -> bool {
+        let guard = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_guard, _) = self
+            .moved
+            .wait_timeout_while(guard, timeout, |_| !reached())
+            .unwrap_or_else(PoisonError::into_inner);
+        reached()
+    }
+
+    /// Wakes every blocked waiter, so that it looks again.
+    pub(crate) fn wake(&self) {
+        drop(self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        self.moved.notify_all();
+    }
+}
+
+/// Keeps a callback registered; dropping it removes the callback.
+#[derive(Debug)]
+#[must_use = "the callback is removed when the guard is dropped"]
+pub struct ListenerGuard {
+    id: u64,
+    listeners: Weak<Listeners>,
+}
+
+impl Drop for ListenerGuard {
+    fn drop(&mut self) {
+        if let Some(listeners) = self.listeners.upgrade() {
+            listeners
+                .callbacks
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|(id, _)| *id != self.id);
+        }
+    }
+}
