@@ -115,6 +115,9 @@ fn every_fault_kind_can_be_switched_on() {
     let disk = SimVfs::new(5, config);
     for step in 0..400_u16 {
         let _ = fill(&disk, "a", step.to_le_bytes()[0], step % 2 == 0);
+        if let Ok(file) = disk.open("a", OpenMode::ReadWrite) {
+            let _ = file.write_all_at(u64::from(step) * 40, &[1; 100]);
+        }
         let _ = content(&disk, "a");
         if step % 9 == 0 {
             disk.power_crash();
