@@ -20,4 +20,4 @@ mod waiters;
 
 pub use submit::{Appended, Expect, Sequences, Ticket};
 
-pub(crate) use state::{Append, AppendStart};
+pub(crate) use state::{Append, AppendStart, Buffer, Predecessor, Watermarks};

@@ -49,16 +49,22 @@ impl std::fmt::Display for Corruption {
 #[non_exhaustive]
 pub enum Error {
     /// Stored bytes are not what was written. Nothing was changed or cut away.
-    #[error("damaged: {0}; run `cairn verify` for the extent, restore from a copy, or `cairn repair` to quarantine")]
+    #[error(
+        "damaged: {0}; run `cairn verify` for the extent, restore from a copy, or `cairn repair` to quarantine"
+    )]
     Corrupt(Corruption),
     /// A segment between two others is absent.
-    #[error("segment {segment} is missing: the log needs it between its neighbours; restore the file from a copy")]
+    #[error(
+        "segment {segment} is missing: the log needs it between its neighbours; restore the file from a copy"
+    )]
     MissingSegment {
         /// The absent segment.
         segment: SegmentId,
     },
     /// Two files claim the same segment, or a file carries another segment's header.
-    #[error("{file} says it is segment {found}, its name says {expected}; remove or restore the copy")]
+    #[error(
+        "{file} says it is segment {found}, its name says {expected}; remove or restore the copy"
+    )]
     DuplicateSegment {
         /// File, relative to the store's directory.
         file: String,
@@ -82,7 +88,9 @@ pub enum Error {
         cause: String,
     },
     /// The format is newer than this program or not Cairn's.
-    #[error("{file}: format version {found} is not supported (this program reads {supported}); the file was not touched")]
+    #[error(
+        "{file}: format version {found} is not supported (this program reads {supported}); the file was not touched"
+    )]
     UnsupportedVersion {
         /// File, relative to the store's directory.
         file: String,
@@ -92,7 +100,9 @@ pub enum Error {
         supported: u8,
     },
     /// An earlier write or sync failed, so the log takes no more writes.
-    #[error("the log refuses writes since an earlier failure ({cause}); close it and open it again")]
+    #[error(
+        "the log refuses writes since an earlier failure ({cause}); close it and open it again"
+    )]
     Poisoned {
         /// The first failure.
         cause: String,
@@ -104,7 +114,9 @@ pub enum Error {
         doing: &'static str,
     },
     /// The caller expected another next sequence on a stream.
-    #[error("stream {stream} is at sequence {actual}, the caller expected {expected}; read what was added and decide again")]
+    #[error(
+        "stream {stream} is at sequence {actual}, the caller expected {expected}; read what was added and decide again"
+    )]
     SequenceConflict {
         /// The stream.
         stream: StreamId,
@@ -197,7 +209,11 @@ impl Error {
         }
     }
 
-    pub(crate) fn corrupt(file: impl Into<String>, position: u64, cause: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(
+        file: impl Into<String>,
+        position: u64,
+        cause: impl Into<String>,
+    ) -> Self {
         Self::Corrupt(Corruption::new(file, position, cause))
     }
 }

@@ -1,2 +1,44 @@
-//! Placeholder until the first slice lands.
+//! A verified, segmented, append-only log: the database under Cairn, and a product by itself.
+//!
+//! ```text
+//! Draft ─submit─▶ buffer ─wait─▶ segment file ─publish─▶ readers
+//!        LSN, chain      group commit          index, watermarks
+//! ```
+//!
+//! Invariants: a batch is there whole or not at all; what was acknowledged on a `Sync` log
+//! survives power loss; every stored field is covered by the chain; damage below the durable
+//! watermark is reported with its place and never cut away; after a failed write or sync the
+//! log takes no more writes until it is opened again.
+//!
+//! The segment files, the superblock and `CAIRN` are truth; `.idx` files are derived.
+//! This crate does not know what records mean: topics, keys and proofs are built on it.
 #![forbid(unsafe_code)]
+
+mod append;
+pub mod checkpoint;
+mod config;
+mod error;
+pub mod format;
+mod log;
+pub mod mutation;
+mod read;
+mod recover;
+mod retain;
+mod segment;
+mod segment_index;
+mod segments;
+mod store;
+mod verify;
+mod watch;
+mod window;
+
+pub use append::{Appended, Expect, Sequences, Ticket};
+pub use cairn_codec::{Compression, Content, Draft, Facts, RecordDraft, RecordKind, SequenceRule};
+pub use config::{CheckpointPolicy, IoMode, LogConfig};
+pub use error::{Corruption, Error, Result};
+pub use log::{Head, Log, LogOptions, LogStats};
+pub use read::{Record, RecordRef, Scan, StreamScan};
+pub use recover::RecoveryReport;
+pub use retain::{Dropped, Retention};
+pub use verify::{VerifyOptions, VerifyReport, verify_store};
+pub use watch::ListenerGuard;

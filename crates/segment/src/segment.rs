@@ -6,19 +6,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, SaltedCrc};
-use cairn_types::{ChainHash, Lsn, StreamId, Timestamp};
+use cairn_types::{ChainHash, Lsn};
 use cairn_vfs::{Mapping, OpenMode, VfsFile};
 
 use crate::append::Buffer;
-use crate::checked::CheckedBatches;
+use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::format::{index_path, segment_path};
-use crate::format::seal::Seal;
-use crate::segment_index::SegmentIndex;
 use crate::mutation::Mutation;
-use crate::recover::scan;
-use crate::store::Store;
+use crate::recover::{SegmentFile, scan};
+use crate::segment_index::SegmentIndex;
+use crate::store::{Store, read_whole};
 use crate::{Corruption, Error, IoMode, Result};
+
+/// Largest index file that is believed: far above what a full segment needs.
+const INDEX_LEN_MAX: u64 = 1 << 30;
 
 /// One segment file.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(crate) struct Segment {
     pub(crate) crc: SaltedCrc,
     pub(crate) path: String,
     pub(crate) file: Arc<dyn VfsFile>,
+    store: Arc<Store>,
     mapping: Option<Mapping>,
     /// End of the readable batches.
     end: AtomicU64,
@@ -34,15 +37,33 @@ pub(crate) struct Segment {
     end_chain: RwLock<ChainHash>,
     index: RwLock<Option<SegmentIndex>>,
     checked: CheckedBatches,
-    skip_crc: bool,
 }
 
-/// What the log needs to know of a segment when it is opened.
+/// Which batches had their body's CRC checked since the segment was opened, one bit each. Only
+/// for mapped segments: other reads are checked every time.
 #[derive(Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) next_sequences: Vec<(StreamId, u64)>,
-    pub(crate) last_commit_time: Timestamp,
-    pub(crate) checkpoint_count: u64,
+struct CheckedBatches {
+    bits: RwLock<Vec<AtomicU64>>,
+}
+
+impl CheckedBatches {
+    fn contains(&self, ordinal: usize) -> bool {
+        let bits = self.bits.read().unwrap_or_else(PoisonError::into_inner);
+        bits.get(ordinal / 64)
+            .is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (ordinal % 64)) != 0)
+    }
+
+    fn insert(&self, ordinal: usize) {
+        let word = ordinal / 64;
+        let grown = self.bits.read().unwrap_or_else(PoisonError::into_inner).len() > word;
+        if !grown {
+            let mut bits = self.bits.write().unwrap_or_else(PoisonError::into_inner);
+            let len = bits.len().max((word + 1).next_power_of_two());
+            bits.resize_with(len, AtomicU64::default);
+        }
+        let bits = self.bits.read().unwrap_or_else(PoisonError::into_inner);
+        bits[word].fetch_or(1 << (ordinal % 64), Ordering::Relaxed);
+    }
 }
 
 /// A batch as stored: its header and the body, without a copy when the file is mapped.
@@ -54,9 +75,8 @@ pub(crate) struct StoredBatch {
 
 impl Segment {
     /// Creates the file of a new segment under its temporary name, with its header.
-    pub(crate) fn create(store: &Store, header: SegmentHeader, capacity: u64) -> Result<Self> {
-        let path = segment_path(header.id);
-        let temporary = format!("{path}.tmp");
+    pub(crate) fn create(store: &Arc<Store>, header: SegmentHeader, capacity: u64) -> Result<Self> {
+        let temporary = format!("{}.tmp", segment_path(header.id));
         if store.vfs.exists(&temporary)? {
             store.vfs.remove(&temporary)?;
         }
@@ -70,7 +90,7 @@ impl Segment {
 
     /// A segment whose batches end at `end`.
     pub(crate) fn open(
-        store: &Store,
+        store: &Arc<Store>,
         header: SegmentHeader,
         file: Arc<dyn VfsFile>,
         end: u64,
@@ -80,8 +100,28 @@ impl Segment {
         Self::build(store, header, file, (end, end_lsn, end_chain), end, None)
     }
 
+    /// A segment that another one follows; where it ends stands in the next one's header, or
+    /// in its own seal when the cleaner rewrote it.
+    pub(crate) fn open_complete(
+        store: &Arc<Store>,
+        file: SegmentFile,
+        next: &SegmentHeader,
+    ) -> Result<Self> {
+        let end =
+            if file.header.rewrites == 0 { next.prev_end } else { rewritten_end(&file, next)? };
+        Self::open(store, file.header, file.file, end, next.base_lsn, next.prev_chain)
+    }
+
+    /// The last segment of a log that another process writes, read from its beginning.
+    pub(crate) fn open_growing(store: &Arc<Store>, file: SegmentFile) -> Result<Self> {
+        let end = SEGMENT_HEADER_LEN as u64;
+        let (base, chain) = (file.header.base_lsn, file.header.prev_chain);
+        let index = SegmentIndex::growing(base);
+        Self::build(store, file.header, file.file, (end, base, chain), end, Some(index))
+    }
+
     fn build(
-        store: &Store,
+        store: &Arc<Store>,
         header: SegmentHeader,
         file: Arc<dyn VfsFile>,
         (end, end_lsn, end_chain): (u64, Lsn, ChainHash),
@@ -98,28 +138,26 @@ impl Segment {
             path: segment_path(header.id),
             header,
             file,
+            store: store.clone(),
             mapping,
             end: end.into(),
             end_lsn: end_lsn.get().into(),
             end_chain: RwLock::new(end_chain),
             index: RwLock::new(index),
             checked: CheckedBatches::default(),
-            skip_crc: store.mutations.has(Mutation::SkipBodyCrc),
         })
     }
 
     /// Gives a created segment its name.
-    pub(crate) fn appear(&self, store: &Store) -> Result<()> {
-        store.vfs.rename(&format!("{}.tmp", self.path), &self.path)?;
-        store.sync_log_dir()
+    pub(crate) fn appear(&self) -> Result<()> {
+        self.store.vfs.rename(&format!("{}.tmp", self.path), &self.path)?;
+        self.store.sync_log_dir()
     }
 
-    /// Removes a segment that could not be completed; a leftover is removed at the next open.
-    pub(crate) fn abandon(&self, store: &Store) {
-        let temporary = format!("{}.tmp", self.path);
-        if store.vfs.remove(&temporary).is_err() {
-            // Nothing more can be done here, and the next open sweeps temporary files.
-        }
+    /// Removes a segment that could not be completed. What cannot be removed now is swept at
+    /// the next open.
+    pub(crate) fn abandon(&self) {
+        let _swept_later = self.store.vfs.remove(&format!("{}.tmp", self.path));
     }
 
     pub(crate) fn write(&self, position: u64, bytes: &[u8]) -> Result<()> {
@@ -150,41 +188,136 @@ impl Segment {
         if let Some(mapping) = &self.mapping {
             mapping.set_limit(end);
         }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let index = index.as_mut().expect("a segment that takes writes has its index");
+        let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let index = guard.as_mut().expect("a segment that takes writes has its index");
         index.add_buffer(buffer);
         self.end.store(end, Ordering::Release);
         self.end_lsn.store(index.next_lsn().get(), Ordering::Release);
     }
 
-    /// Makes batches readable that another process wrote.
-    pub(crate) fn extend(&self, end: u64, end_chain: ChainHash, batches: &Buffer) {
+    /// Makes one more batch readable that another process wrote.
+    pub(crate) fn extend(
+        &self,
+        end: u64,
+        add: impl FnOnce(&mut SegmentIndex) -> Result<()>,
+    ) -> Result<()> {
+        let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let index = guard.as_mut().expect("a growing segment has its index");
+        add(index)?;
+        self.end.store(end, Ordering::Release);
+        self.end_lsn.store(index.next_lsn().get(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Notes the chain value at the end and saves the index beside the segment.
+    pub(crate) fn settle(&self, end_chain: ChainHash) {
         *self.end_chain.write().unwrap_or_else(PoisonError::into_inner) = end_chain;
-        self.publish(batches, end);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = index.as_ref() {
+            self.save_index(index);
+        }
     }
 
-    /// Writes the index file and returns the segment in its sealed form.
-    pub(crate) fn seal(&self, store: &Store, seal: &Seal) -> Result<Arc<Self>> {
-        let index = self.index.write().unwrap_or_else(PoisonError::into_inner).take();
-        let (header, file) = (self.header.clone(), self.file.clone());
-        let sealed = Self::open(store, header, file, seal.position, seal.end_lsn, seal.chain)?;
-        // Readers that still hold the growing form find its index again in the sealed file.
-        sealed.adopt_index(store, index);
-        let kept = Self::load_index(&sealed, store)?;
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-        Ok(Arc::new(sealed))
+    /// Takes over an index that was built while the segment was scanned.
+    pub(crate) fn adopt_index(&self, index: SegmentIndex) {
+        self.save_index(&index);
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
     }
 
-    /// Saves an index that was built while reading, if there is one.
-    pub(crate) fn adopt_index(&self, store: &Store, index: Option<SegmentIndex>) {
-        let Some(index) = index else { return };
+    /// The index is derived: a failed or torn write only costs a rebuild at the next open.
+    fn save_index(&self, index: &SegmentIndex) {
+        if self.store.read_only {
+            return;
+        }
         let bytes = index.encode(&self.header, self.end());
-        // The index is derived: a failed or torn write only costs a rebuild.
-        let saved = store.write_whole(&index_path(self.header.id), &bytes);
-        let adopted = match saved {
-            Ok(()) => index,
-            Err(_) => index,
+        let _rebuilt_when_absent = self.store.write_whole(&index_path(self.header.id), &bytes);
+    }
+
+    /// Runs `look` on the index, loading or rebuilding it first when needed.
+    pub(crate) fn with_index<T>(&self, look: impl FnOnce(&SegmentIndex) -> T) -> Result<T> {
+        {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(index) = index.as_ref() {
+                return Ok(look(index));
+            }
+        }
+        let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_none() {
+            *guard = Some(self.load_index()?);
+        }
+        Ok(look(guard.as_ref().expect("loaded above")))
+    }
+
+    fn load_index(&self) -> Result<SegmentIndex> {
+        let path = index_path(self.header.id);
+        if let Ok(bytes) = read_whole(&*self.store.vfs, &path, INDEX_LEN_MAX) {
+            let index = SegmentIndex::decode(&bytes, &self.header, self.end(), self.end_lsn());
+            if let Some(index) = index {
+                return Ok(index);
+            }
+        }
+        let mut index = SegmentIndex::growing(self.header.base_lsn);
+        let end = self.end();
+        let scanned = scan(&self.file, &self.header, true, |batch, position, body| {
+            if position < end { index.add_batch(batch, position, body) } else { Ok(()) }
+        })?;
+        if scanned.end < end || index.next_lsn() != self.end_lsn() {
+            let cause = "the batches do not reach the segment's end; rebuilding its index failed";
+            return Err(Error::Corrupt(
+                Corruption::new(self.path.clone(), scanned.end, cause).at_lsn(scanned.end_lsn),
+            ));
+        }
+        self.save_index(&index);
+        Ok(index)
+    }
+
+    fn bytes(&self, position: u64, len: usize) -> Result<Bytes> {
+        if position + len as u64 > self.end() {
+            let cause = format!("{len} bytes at this place reach past the segment's end");
+            return Err(Error::corrupt(self.path.clone(), position, cause));
+        }
+        if let Some(bytes) = self.mapping.as_ref().and_then(|map| map.bytes(position, len)) {
+            return Ok(bytes);
+        }
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(position, &mut bytes)?;
+        Ok(bytes.into())
+    }
+
+    /// Reads the batch at a position and checks it. `ordinal` is its number in the segment.
+    pub(crate) fn read_batch(&self, position: u64, ordinal: usize) -> Result<StoredBatch> {
+        let damaged = |error: cairn_codec::Error| {
+            Error::corrupt(self.path.clone(), position, error.to_string())
         };
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Some(adopted);
+        let head = self.bytes(position, BATCH_HEADER_LEN)?;
+        let header = BatchHeader::decode(&head, &self.crc).map_err(damaged)?;
+        let body = self.bytes(position + BATCH_HEADER_LEN as u64, header.body_len())?;
+        let known = self.mapping.is_some() && self.checked.contains(ordinal);
+        if !known && !self.store.mutations.has(Mutation::SkipBodyCrc) {
+            header.check_body(&body, &self.crc).map_err(damaged)?;
+            if self.mapping.is_some() {
+                self.checked.insert(ordinal);
+            }
+        }
+        Ok(StoredBatch { header, body })
+    }
+}
+
+/// End of the batches of a segment that the cleaner wrote: its seal is the end of the file.
+pub(crate) fn rewritten_end(file: &SegmentFile, next: &SegmentHeader) -> Result<u64> {
+    let path = segment_path(file.header.id);
+    let position = file.len.saturating_sub(SEAL_LEN as u64);
+    let mut bytes = [0; SEAL_LEN];
+    file.file.read_exact_at(position, &mut bytes)?;
+    let agrees = |seal: &Seal| {
+        seal.position == position
+            && seal.id == file.header.id
+            && seal.end_lsn == next.base_lsn
+            && seal.chain == next.prev_chain
+    };
+    match Seal::decode(&bytes, &file.header.crc()) {
+        Ok(seal) if agrees(&seal) => Ok(position),
+        Ok(_) => Err(Error::corrupt(path, position, "the seal does not fit the next segment")),
+        Err(fault) => Err(Error::corrupt(path, position, format!("seal: {fault}"))),
     }
 }

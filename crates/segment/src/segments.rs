@@ -30,27 +30,9 @@ impl Segments {
         list.get(after.checked_sub(1)?).cloned()
     }
 
-    /// The segment after the one that begins at or before `lsn` and ends at `lsn`.
+    /// Adds the newest segment.
     pub(crate) fn push(&self, segment: Arc<Segment>) {
         self.change(|list| list.push(segment));
-    }
-
-    /// Replaces the last segment by its sealed form.
-    pub(crate) fn replace_last(&self, segment: Arc<Segment>) {
-        self.change(|list| {
-            let last = list.last_mut().expect("the sealed segment is in the list");
-            assert_eq!(last.header.id, segment.header.id, "only the last segment is sealed");
-            *last = segment;
-        });
-    }
-
-    /// Replaces one segment by its cleaned form.
-    pub(crate) fn replace(&self, segment: Arc<Segment>) {
-        self.change(|list| {
-            if let Some(place) = list.iter_mut().find(|old| old.header.id == segment.header.id) {
-                *place = segment;
-            }
-        });
     }
 
     /// Drops the first `count` segments.

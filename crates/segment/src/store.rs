@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_codec::CodecRegistry;
-use cairn_types::{ChainHash, Lsn, SegmentId};
+use cairn_types::SegmentId;
 use cairn_vfs::{Clock, OpenMode, Rng, Vfs, VfsFile};
 
 use crate::format::superblock::{SLOT_LEN, SLOT_STRIDE, SUPERBLOCK_PATH, Superblock};
@@ -21,6 +21,7 @@ pub(crate) struct Store {
     pub(crate) registry: CodecRegistry,
     pub(crate) id: [u8; 16],
     pub(crate) mutations: Mutations,
+    pub(crate) read_only: bool,
 }
 
 impl Store {
@@ -64,7 +65,11 @@ pub(crate) fn read_whole(vfs: &dyn Vfs, path: &str, len_max: u64) -> Result<Vec<
     let file = vfs.open(path, OpenMode::Read)?;
     let len = file.len()?;
     if len > len_max {
-        return Err(Error::corrupt(path, len_max, format!("{len} bytes, at most {len_max} expected")));
+        return Err(Error::corrupt(
+            path,
+            len_max,
+            format!("{len} bytes, at most {len_max} expected"),
+        ));
     }
     let mut bytes = vec![0; usize::try_from(len).expect("len_max is small")];
     file.read_exact_at(0, &mut bytes)?;
@@ -116,7 +121,11 @@ impl SuperblockFile {
             } else {
                 Superblock::decode(&bytes).map_err(|fault| fault.to_string()).and_then(|block| {
                     let place = block.slot_position() == position;
-                    if place { Ok(block) } else { Err("the slot holds the other slot's state".into()) }
+                    if place {
+                        Ok(block)
+                    } else {
+                        Err("the slot holds the other slot's state".into())
+                    }
                 })
             };
             match slot {
@@ -158,15 +167,12 @@ impl SuperblockFile {
     }
 }
 
-/// A position in the chain: the log up to (excluding) `lsn` hashes to `chain`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ChainPoint {
-    pub(crate) lsn: Lsn,
-    pub(crate) chain: ChainHash,
-}
-
 /// Creates the files of a new store. `CAIRN` comes last: its presence says "finished".
-pub(crate) fn create_store(vfs: &dyn Vfs, clock: &dyn Clock, rng: &dyn Rng) -> Result<store_file::StoreFile> {
+pub(crate) fn create_store(
+    vfs: &dyn Vfs,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> Result<store_file::StoreFile> {
     let now = clock.now();
     let mut random = [0; 10];
     rng.fill(&mut random);

@@ -33,8 +33,8 @@ impl Window {
     pub(crate) fn get(&mut self, position: u64, len: usize) -> Result<&[u8]> {
         let left = self.file_len.saturating_sub(position);
         let len = len.min(usize::try_from(left).unwrap_or(usize::MAX));
-        let inside = position >= self.start
-            && position + len as u64 <= self.start + self.bytes.len() as u64;
+        let inside =
+            position >= self.start && position + len as u64 <= self.start + self.bytes.len() as u64;
         if !inside {
             self.fill(position, len, left)?;
         }

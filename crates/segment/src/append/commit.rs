@@ -246,4 +246,3 @@ impl Append {
         old || state.unsynced_len >= self.store.config.unsynced_len_max
     }
 }
-

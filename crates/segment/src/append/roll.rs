@@ -69,6 +69,31 @@ impl Append {
         Ok(state)
     }
 
+    /// Ends the active segment.
+    pub(crate) fn roll_now(&self) -> Result<()> {
+        let state = self.lock();
+        state.check_open()?;
+        self.roll(state).map(drop)
+    }
+
+    /// Seals everything and marks the store as closed cleanly.
+    pub(crate) fn close(&self) -> Result<()> {
+        let state = self.lock();
+        if state.closed {
+            return Ok(());
+        }
+        state.check_open()?;
+        let mut state = self.drain(state, true)?;
+        state.closed = true;
+        let outcome = self.seal_active(&mut state, true);
+        if let Err(error) = &outcome {
+            self.poison(&mut state, &format!("closing: {error}"));
+        }
+        drop(state);
+        self.listeners.wake();
+        outcome
+    }
+
     /// Seals the active segment, which is written and synced, and records that it ended.
     pub(super) fn seal_active(&self, state: &mut AppendState, clean: bool) -> Result<()> {
         let Some(active) = state.active.take() else {
@@ -98,8 +123,7 @@ impl Append {
             block.chain = state.chain;
             block.written_at = seal.sealed_at;
         })?;
-        let sealed = segment.seal(&self.store, &seal)?;
-        self.segments.replace_last(sealed);
+        segment.settle(state.chain);
         state.predecessor = Predecessor {
             next_id: SegmentId::new(segment.header.id.get() + 1),
             prev_end: active.end,
@@ -134,9 +158,9 @@ impl Append {
         let reserved = reserve(&mut active, first_batch_len, self.store.config.durability);
         let published = reserved
             .and_then(|()| Ok(active.segment.file.sync_all()?))
-            .and_then(|()| active.segment.appear(&self.store));
+            .and_then(|()| active.segment.appear());
         if let Err(error) = published {
-            active.segment.abandon(&self.store);
+            active.segment.abandon();
             return Err(no_space_or(error));
         }
         self.segments.push(active.segment.clone());
@@ -147,7 +171,7 @@ impl Append {
 
 /// Reserves space for a batch of `need` bytes and the seal after it.
 fn reserve(active: &mut Active, need: u64, durability: Durability) -> Result<()> {
-    let wanted = active.end + need + super::super::format::seal::SEAL_LEN as u64;
+    let wanted = active.end + need + SEAL_LEN as u64;
     if wanted <= active.allocated {
         return Ok(());
     }
@@ -156,9 +180,9 @@ fn reserve(active: &mut Active, need: u64, durability: Durability) -> Result<()>
     let target = wanted.max((active.allocated + step).min(active.capacity));
     let (from, len) = (active.allocated, target - active.allocated);
     let file = &active.segment.file;
-    let outcome = file.allocate(from, len).and_then(|()| {
-        if small { file.write_zeroes(from, len) } else { Ok(()) }
-    });
+    let outcome = file
+        .allocate(from, len)
+        .and_then(|()| if small { file.write_zeroes(from, len) } else { Ok(()) });
     outcome.map_err(|error| no_space_or(error.into()))?;
     active.allocated = target;
     Ok(())

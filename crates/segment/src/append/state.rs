@@ -21,10 +21,8 @@ pub(crate) struct PendingBatch {
     pub(crate) first_lsn: Lsn,
     pub(crate) position: u64,
     pub(crate) records: u32,
-    pub(crate) len: u32,
     pub(crate) commit_time: Timestamp,
-    /// Chain value before the batch when it is a checkpoint.
-    pub(crate) checkpoint: Option<ChainHash>,
+    pub(crate) checkpoint: bool,
 }
 
 /// One record of a sequenced kind in the buffer.
@@ -126,9 +124,9 @@ impl AppendState {
 
     /// Bytes on their way to the file, which have left the buffer.
     fn io_len(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| {
-            active.end - active.written_end - self.buffer.bytes.len() as u64
-        })
+        self.active
+            .as_ref()
+            .map_or(0, |active| active.end - active.written_end - self.buffer.bytes.len() as u64)
     }
 }
 

@@ -97,7 +97,7 @@ impl Append {
             }
         }
         state = self.make_room(state, draft.encoded_len_max())?;
-        let appended = self.place(&mut state, draft, now, None);
+        let appended = self.place(&mut state, draft, now, false);
         if self.checkpoint_due(&state) {
             // A checkpoint that finds no room is simply taken later.
             if let Ok(roomy) = self.make_room(state, checkpoint::ENCODED_LEN_MAX) {
@@ -134,7 +134,7 @@ impl Append {
         let (lsn, chain) = (state.next_lsn, state.chain);
         let number = state.checkpoint_count;
         let draft = checkpoint::draft(lsn, chain, number);
-        let appended = self.place(state, &draft, now, Some(chain));
+        let appended = self.place(state, &draft, now, true);
         state.checkpoint_count += 1;
         state.records_since_checkpoint = 0;
         state.last_checkpoint_at = self.store.clock.monotonic();
@@ -147,7 +147,7 @@ impl Append {
         state: &mut AppendState,
         draft: &Draft,
         now: Timestamp,
-        checkpoint: Option<ChainHash>,
+        checkpoint: bool,
     ) -> Appended {
         let first_lsn = state.next_lsn;
         let commit_time = now.max(state.last_commit_time);
@@ -175,7 +175,6 @@ impl Append {
             first_lsn,
             position: active.end,
             records: u32::try_from(records).expect("a batch is limited to fewer records"),
-            len: u32::try_from(encoded.len).expect("a batch is limited to fewer bytes"),
             commit_time,
             checkpoint,
         });
@@ -205,10 +204,9 @@ fn assign_sequences(
     commit_time: Timestamp,
     sequences: &mut Vec<u64>,
 ) {
-    let mut lsn = first_lsn.get();
     // Consecutive records mostly share a stream: look the counter up once a run.
     let mut run: Option<(StreamId, u64)> = None;
-    for record in draft.records() {
+    for (lsn, record) in (first_lsn.get()..).zip(draft.records()) {
         let mut next = match run {
             Some((stream, next)) if stream == record.stream => next,
             _ => {
@@ -235,7 +233,6 @@ fn assign_sequences(
         }
         run = Some((record.stream, next));
         sequences.push(sequence);
-        lsn += 1;
     }
     if let Some((stream, next)) = run {
         state.next_sequence.insert(stream, next);

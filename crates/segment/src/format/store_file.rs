@@ -73,8 +73,7 @@ impl StoreFile {
             .next()
             .and_then(|line| line.strip_prefix("created ")?.parse().ok())
             .ok_or_else(|| damaged("no readable `created` line"))?;
-        let store =
-            Self { id: id.to_bytes(), created_at: Timestamp::from_micros(created) };
+        let store = Self { id: id.to_bytes(), created_at: Timestamp::from_micros(created) };
         if store.encode() != text {
             return Err(damaged("not in the form in which it was written"));
         }

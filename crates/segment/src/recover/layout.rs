@@ -14,7 +14,7 @@ use crate::store::{SuperblockFile, read_whole};
 use crate::{Corruption, Error, Result};
 
 /// A segment file whose header was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SegmentFile {
     pub(crate) header: SegmentHeader,
     pub(crate) file: Arc<dyn VfsFile>,
@@ -58,7 +58,7 @@ pub(crate) fn read_layout(vfs: &dyn Vfs, mode: OpenMode) -> Result<Option<Layout
             leftovers.push(segment_path(id));
             continue;
         }
-        segments.push(read_segment(vfs, id, &store, mode)?);
+        segments.push(read_segment(vfs, id, &store.id, mode)?);
     }
     check_order(&superblock, &segments)?;
     Ok(Some(Layout { store, superblock, damaged_slots: slots.damaged, segments, leftovers }))
@@ -83,10 +83,11 @@ fn list_log(vfs: &dyn Vfs) -> Result<(Vec<SegmentId>, Vec<String>)> {
     Ok((numbers, leftovers))
 }
 
-fn read_segment(
+/// Opens a segment file and reads its header.
+pub(crate) fn read_segment(
     vfs: &dyn Vfs,
     id: SegmentId,
-    store: &StoreFile,
+    store_id: &[u8; 16],
     mode: OpenMode,
 ) -> Result<SegmentFile> {
     let path = segment_path(id);
@@ -103,7 +104,7 @@ fn read_segment(
         }
         fault => Error::corrupt(path.clone(), 0, format!("segment header: {fault}")),
     })?;
-    if header.store_id != store.id {
+    if header.store_id != *store_id {
         return Err(Error::ForeignSegment { file: path });
     }
     if header.id != id {
@@ -142,7 +143,9 @@ fn check_order(superblock: &Superblock, segments: &[SegmentFile]) -> Result<()> 
                 cause: format!("base LSN {} runs backwards", after.base_lsn),
             });
         }
-        if before.len < after.prev_end || after.prev_end < SEGMENT_HEADER_LEN as u64 {
+        let rewritten = before.header.rewrites > 0;
+        if (!rewritten && before.len < after.prev_end) || after.prev_end < SEGMENT_HEADER_LEN as u64
+        {
             return Err(Error::corrupt(
                 segment_path(before.header.id),
                 before.len,

@@ -14,15 +14,16 @@ use crate::append::AppendStart;
 use crate::append::Predecessor;
 use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::superblock::Superblock;
-use crate::index::SegmentIndex;
 use crate::mutation::Mutation;
 use crate::segment::Segment;
+use crate::segment_index::SegmentIndex;
 use crate::store::{Store, SuperblockFile, create_store, name_of};
 use crate::{Error, Result};
 
 /// A store that was brought into order and is ready to be written to.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    pub(crate) store: Arc<Store>,
     pub(crate) superblock: SuperblockFile,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) start: AppendStart,
@@ -39,7 +40,7 @@ pub(super) struct LogEnd {
 }
 
 /// Opens the store, creating it when the directory is empty. The lock is held by the caller.
-pub(crate) fn open_store(store: &mut Store) -> Result<Opened> {
+pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
     let mut report = RecoveryReport::default();
     let layout = match read_layout(&*store.vfs, OpenMode::ReadWrite)? {
         Some(layout) => layout,
@@ -50,6 +51,7 @@ pub(crate) fn open_store(store: &mut Store) -> Result<Opened> {
         }
     };
     store.id = layout.store.id;
+    let store = &Arc::new(store);
     let Layout { superblock, damaged_slots, segments: files, leftovers, .. } = layout;
     report.damaged_slots = damaged_slots;
     for path in leftovers {
@@ -59,6 +61,7 @@ pub(crate) fn open_store(store: &mut Store) -> Result<Opened> {
     let repaired_slot = !report.damaged_slots.is_empty();
     let superblock_file = SuperblockFile::open(&*store.vfs, superblock.clone())?;
 
+    cut_interrupted_recovery(&files, &mut report)?;
     let mut segments = complete_segments(store, &files)?;
     let end = match files.last() {
         None => LogEnd {
@@ -85,31 +88,40 @@ pub(crate) fn open_store(store: &mut Store) -> Result<Opened> {
     report.segment_count = segments.len();
     report.end_lsn = Some(end.lsn);
     let start = append_start(&segments, &end)?;
-    Ok(Opened { superblock: superblock_file, segments, start, report })
+    Ok(Opened { store: store.clone(), superblock: superblock_file, segments, start, report })
+}
+
+/// A recovery that was interrupted after it copied a tail left that tail in the old file.
+fn cut_interrupted_recovery(files: &[SegmentFile], report: &mut RecoveryReport) -> Result<()> {
+    for (this, next) in files.iter().zip(files.iter().skip(1)) {
+        let end = next.header.prev_end;
+        if this.header.rewrites > 0 || this.len <= end {
+            continue;
+        }
+        let mut magic = [0; 4];
+        this.file.read_at(end, &mut magic)?;
+        if !Seal::is_magic(&magic) {
+            this.file.set_len(end)?;
+            report.cut_at = Some((this.header.id, end));
+            report.cut_len += this.len - end;
+            report.cut_cause = Some("an earlier recovery was interrupted".into());
+        }
+    }
+    Ok(())
 }
 
 /// Every segment but the last: the next header says where it ends.
-fn complete_segments(store: &Store, files: &[SegmentFile]) -> Result<Vec<Arc<Segment>>> {
-    files
-        .windows(2)
-        .map(|pair| {
-            let (this, next) = (&pair[0], &pair[1].header);
-            let segment = Segment::open(
-                store,
-                this.header.clone(),
-                this.file.clone(),
-                next.prev_end,
-                next.base_lsn,
-                next.prev_chain,
-            )?;
-            Ok(Arc::new(segment))
-        })
-        .collect()
+fn complete_segments(store: &Arc<Store>, files: &[SegmentFile]) -> Result<Vec<Arc<Segment>>> {
+    let pairs = files.iter().zip(files.iter().skip(1));
+    let open = |(this, next): (&SegmentFile, &SegmentFile)| {
+        Segment::open_complete(store, this.clone(), &next.header).map(Arc::new)
+    };
+    pairs.map(open).collect()
 }
 
 /// The last segment: closed cleanly, sealed, or to be recovered.
 fn open_last(
-    store: &Store,
+    store: &Arc<Store>,
     superblock: &Superblock,
     superblock_file: &SuperblockFile,
     last: &SegmentFile,
@@ -118,20 +130,17 @@ fn open_last(
 ) -> Result<LogEnd> {
     if superblock.segment == last.header.id && superblock.position != 0 {
         // Sealed or recovered before; nothing was written to it since.
-        let end = settled_end(store, superblock, last)?;
+        let end = settled_end(superblock, last)?;
         report.clean = superblock.clean;
         segments.push(open_settled(store, last, &end)?);
         return Ok(end);
     }
-    let mut index = DurableIndex::new(last.header.base_lsn);
+    let mut index = SegmentIndex::growing(last.header.base_lsn);
     let scanned = scan(&last.file, &last.header, true, |batch, position, body| {
-        index.push(batch, position, body)
+        index.add_batch(batch, position, body)
     })?;
     check_anchor(&last.header, &scanned)?;
-    let durable_end = scanned
-        .durable_end
-        .max(last.header.base_lsn)
-        .max(superblock.durable_end.min(scanned.end_lsn.max(superblock.durable_end)));
+    let durable_end = scanned.durable_end.max(last.header.base_lsn).max(superblock.durable_end);
     let sealed = matches!(scanned.stop, Stop::Sealed(_));
     if scanned.end_lsn < durable_end && !store.mutations.has(Mutation::CutDamage) {
         return Err(damage(last, &scanned, durable_end));
@@ -144,14 +153,17 @@ fn open_last(
     };
     if end.segment == last.header.id {
         let segment = open_settled(store, last, &end)?;
-        segment.adopt_index(store, index.finish(end.lsn));
+        // When a tail was cut off the index covers too much, and is rebuilt on first use.
+        if index.next_lsn() == end.lsn {
+            segment.adopt_index(index);
+        }
         segments.push(segment);
     }
     Ok(end)
 }
 
 /// The end that the superblock states for the last segment, checked against the file.
-fn settled_end(store: &Store, superblock: &Superblock, last: &SegmentFile) -> Result<LogEnd> {
+fn settled_end(superblock: &Superblock, last: &SegmentFile) -> Result<LogEnd> {
     let end = LogEnd {
         segment: last.header.id,
         position: superblock.position,
@@ -170,18 +182,22 @@ fn settled_end(store: &Store, superblock: &Superblock, last: &SegmentFile) -> Re
         match seal {
             Some(Ok(seal)) if seal.end_lsn == end.lsn && seal.chain == end.chain => {}
             _ if superblock.clean => {
-                return Err(Error::corrupt(path, end.position, "the seal of a clean close is damaged"));
+                return Err(Error::corrupt(
+                    path,
+                    end.position,
+                    "the seal of a clean close is damaged",
+                ));
             }
             // Recovery ended the segment here; what follows was never acknowledged.
             _ => last.file.set_len(end.position)?,
         }
-    } else if superblock.clean && end.position > 0 && store.config.segment_size > 0 {
+    } else if superblock.clean {
         return Err(Error::corrupt(path, end.position, "the seal of a clean close is missing"));
     }
     Ok(end)
 }
 
-fn open_settled(store: &Store, last: &SegmentFile, end: &LogEnd) -> Result<Arc<Segment>> {
+fn open_settled(store: &Arc<Store>, last: &SegmentFile, end: &LogEnd) -> Result<Arc<Segment>> {
     let (header, file) = (last.header.clone(), last.file.clone());
     Segment::open(store, header, file, end.position, end.lsn, end.chain).map(Arc::new)
 }
@@ -256,13 +272,14 @@ fn append_start(segments: &[Arc<Segment>], end: &LogEnd) -> Result<AppendStart> 
     let mut last_commit_time = Timestamp::from_micros(i64::MIN);
     let mut checkpoint_count = 0;
     for segment in segments {
-        let summary = segment.summary()?;
-        for (stream, next) in summary.next_sequences {
-            let entry = next_sequence.entry(stream).or_insert(next);
-            *entry = (*entry).max(next);
-        }
-        last_commit_time = last_commit_time.max(summary.last_commit_time);
-        checkpoint_count += summary.checkpoint_count;
+        segment.with_index(|index| {
+            for (stream, next) in index.next_sequences() {
+                let entry = next_sequence.entry(stream).or_insert(next);
+                *entry = (*entry).max(next);
+            }
+            last_commit_time = last_commit_time.max(index.last_commit_time());
+            checkpoint_count += index.checkpoints().count() as u64;
+        })?;
     }
     let has_segment = end.position != 0;
     Ok(AppendStart {
@@ -277,33 +294,3 @@ fn append_start(segments: &[Arc<Segment>], end: &LogEnd) -> Result<AppendStart> 
         checkpoint_count,
     })
 }
-
-/// An index that takes a batch only once something proves it durable, so that the tail, which
-/// moves to another segment, never enters it.
-#[derive(Debug)]
-struct DurableIndex {
-    index: SegmentIndex,
-    base_lsn: Lsn,
-}
-
-impl DurableIndex {
-    fn new(base_lsn: Lsn) -> Self {
-        Self { index: SegmentIndex::growing(base_lsn), base_lsn }
-    }
-
-    fn push(
-        &mut self,
-        batch: &cairn_codec::BatchHeader,
-        position: u64,
-        body: &[u8],
-    ) -> Result<()> {
-        self.index.add_batch(batch, position, body)
-    }
-
-    /// The index up to `end`; empty when the tail was cut off it, so that it is rebuilt.
-    fn finish(self, end: Lsn) -> Option<SegmentIndex> {
-        assert!(end >= self.base_lsn, "a segment ends after its base");
-        (self.index.next_lsn() == end).then_some(self.index)
-    }
-}
-

@@ -61,14 +61,32 @@ pub(crate) fn scan(
     file: &Arc<dyn VfsFile>,
     header: &SegmentHeader,
     check_bodies: bool,
+    each: impl FnMut(&BatchHeader, u64, &[u8]) -> Result<()>,
+) -> Result<Scanned> {
+    let mut scanned =
+        scan_from(file, header, (SEGMENT_HEADER_LEN as u64, header.base_lsn), check_bodies, each)?;
+    scanned.stop = check_seal(scanned.stop.clone(), header, &scanned);
+    if !matches!(scanned.stop, Stop::Sealed(_) | Stop::EndOfFile) {
+        let mut window = Window::new(file.clone())?;
+        look_behind_the_stop(&mut window, &header.crc(), &mut scanned)?;
+    }
+    Ok(scanned)
+}
+
+/// As [`scan`], from a place in the segment on; it does not look behind the stop.
+pub(crate) fn scan_from(
+    file: &Arc<dyn VfsFile>,
+    header: &SegmentHeader,
+    (position, lsn): (u64, Lsn),
+    check_bodies: bool,
     mut each: impl FnMut(&BatchHeader, u64, &[u8]) -> Result<()>,
 ) -> Result<Scanned> {
     let crc = header.crc();
     let mut window = Window::new(file.clone())?;
     let mut scanned = Scanned {
         batches: Vec::new(),
-        end: SEGMENT_HEADER_LEN as u64,
-        end_lsn: header.base_lsn,
+        end: position,
+        end_lsn: lsn,
         stop: Stop::EndOfFile,
         durable_end: Lsn::new(0),
         later_batches: 0,
@@ -84,13 +102,10 @@ pub(crate) fn scan(
                 scanned.push(&batch, position);
             }
             Err(stop) => {
-                scanned.stop = check_seal(stop, header, &scanned);
+                scanned.stop = stop;
                 break;
             }
         }
-    }
-    if !matches!(scanned.stop, Stop::Sealed(_) | Stop::EndOfFile) {
-        look_behind_the_stop(&mut window, &crc, &mut scanned)?;
     }
     Ok(scanned)
 }

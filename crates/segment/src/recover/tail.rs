@@ -24,7 +24,7 @@ use crate::{Error, Result};
 
 /// Brings an unsealed last segment into order and returns where the log ends.
 pub(super) fn recover(
-    store: &Store,
+    store: &Arc<Store>,
     superblock: &SuperblockFile,
     last: &SegmentFile,
     scanned: &Scanned,
@@ -34,7 +34,8 @@ pub(super) fn recover(
 ) -> Result<LogEnd> {
     let tail_index = scanned.batches.partition_point(|batch| batch.first_lsn < durable_end);
     let trust = store.mutations.has(Mutation::TrustPageCache);
-    let (durable, tail) = scanned.batches.split_at(if trust { scanned.batches.len() } else { tail_index });
+    let (durable, tail) =
+        scanned.batches.split_at(if trust { scanned.batches.len() } else { tail_index });
     let end = durable_end_of(store, last, scanned, durable, tail)?;
     if tail.is_empty() {
         last.file.set_len(end.position)?;
@@ -96,10 +97,7 @@ fn batch_chain(
     let len = usize::try_from(batch.len).expect("a batch is limited to fewer bytes");
     let bytes = window.get(batch.position, len)?;
     let crc = header.crc();
-    let verified = BatchHeader::decode(bytes, &crc).and_then(|decoded| {
-        cairn_codec::verify_batch(&decoded, &bytes[BATCH_HEADER_LEN..], &store.registry, &crc)
-    });
-    verified.map(|verified| verified.chain).map_err(|error| {
+    chain_after(bytes, &crc, &store.registry).map_err(|error| {
         Error::Corrupt(
             crate::Corruption::new(name_of(header.id), batch.position, error.to_string())
                 .at_lsn(batch.first_lsn),
@@ -107,9 +105,20 @@ fn batch_chain(
     })
 }
 
+/// Chain value after the batch in `bytes`, which is verified completely.
+pub(crate) fn chain_after(
+    bytes: &[u8],
+    crc: &cairn_codec::SaltedCrc,
+    registry: &cairn_codec::CodecRegistry,
+) -> std::result::Result<cairn_types::ChainHash, cairn_codec::Error> {
+    let header = BatchHeader::decode(bytes, crc)?;
+    let body = bytes.get(BATCH_HEADER_LEN..header.total_len()).unwrap_or_default();
+    Ok(cairn_codec::verify_batch(&header, body, registry, crc)?.chain)
+}
+
 /// Writes the tail into a new sealed segment.
 fn copy_tail(
-    store: &Store,
+    store: &Arc<Store>,
     last: &SegmentFile,
     tail: &[ScannedBatch],
     from: &LogEnd,

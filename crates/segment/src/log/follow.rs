@@ -1,0 +1,100 @@
+//! Following a log that another process writes.
+
+use std::sync::{Arc, PoisonError};
+
+use cairn_types::{Lsn, SegmentId};
+use cairn_vfs::OpenMode;
+
+use super::{Head, Log};
+use crate::format::segment_header::SEGMENT_HEADER_LEN;
+use crate::format::segment_path;
+use crate::recover::{Layout, Stop, read_segment, scan_from};
+use crate::segment::Segment;
+use crate::{Error, Result};
+
+impl Log {
+    /// Takes over the segments that were there when the log was opened for reading.
+    pub(super) fn adopt_layout(&self, layout: Layout) -> Result<()> {
+        let store = &self.shared.store;
+        let mut files = layout.segments.into_iter().peekable();
+        while let Some(file) = files.next() {
+            let segment = match files.peek() {
+                Some(next) => Segment::open_complete(store, file, &next.header)?,
+                None => Segment::open_growing(store, file)?,
+            };
+            self.shared.marks.raise_written(segment.end_lsn());
+            self.shared.segments.push(Arc::new(segment));
+        }
+        Ok(())
+    }
+
+    /// Looks for what another process has written since, and says whether there was anything.
+    /// On a log that is open for writing this does nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a new segment does not continue the log.
+    pub fn refresh(&self) -> Result<bool> {
+        if self.shared.append.is_some() {
+            return Ok(false);
+        }
+        let mut head = self.shared.read_only_head.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.visible_end();
+        loop {
+            let last = self.shared.segments.load().last().cloned();
+            if let Some(segment) = &last {
+                self.read_on(segment, &mut head)?;
+            }
+            let next = last
+                .as_ref()
+                .map_or(SegmentId::new(0), |segment| SegmentId::new(segment.header.id.get() + 1));
+            if !self.shared.store.vfs.exists(&segment_path(next))? {
+                break;
+            }
+            let file =
+                read_segment(&*self.shared.store.vfs, next, &self.shared.store.id, OpenMode::Read)?;
+            let continues = last.as_ref().is_none_or(|segment| {
+                segment.end() == file.header.prev_end && segment.end_lsn() == file.header.base_lsn
+            });
+            if !continues {
+                let cause = "it does not begin where the segment before it ends";
+                return Err(Error::ChainMismatch { segment: next, cause: cause.into() });
+            }
+            let segment = Segment::open_growing(&self.shared.store, file)?;
+            self.shared.segments.push(Arc::new(segment));
+        }
+        let end = self.shared.marks.written();
+        self.shared.marks.raise_visible(end);
+        drop(head);
+        let moved = end > before;
+        if moved {
+            self.shared.listeners.advanced(end);
+        }
+        Ok(moved)
+    }
+
+    /// Reads whole batches that follow in the last segment.
+    fn read_on(&self, segment: &Segment, head: &mut Head) -> Result<()> {
+        let (position, lsn) = (segment.end(), segment.end_lsn());
+        let mut newest: Option<(u64, usize)> = None;
+        let place = (position.max(SEGMENT_HEADER_LEN as u64), lsn);
+        let scanned = scan_from(&segment.file, &segment.header, place, true, |batch, at, body| {
+            newest = Some((at, batch.total_len()));
+            let end = at + batch.total_len() as u64;
+            segment.extend(end, |index| index.add_batch(batch, at, body))
+        })?;
+        self.shared.marks.raise_written(scanned.end_lsn);
+        self.shared.marks.raise_durable(Lsn::new(scanned.durable_end.get()));
+        if let Stop::Sealed(seal) = &scanned.stop {
+            self.shared.marks.raise_durable(seal.end_lsn);
+        }
+        if let Some((at, len)) = newest {
+            let mut bytes = vec![0; len];
+            segment.file.read_exact_at(at, &mut bytes)?;
+            let registry = &self.shared.store.registry;
+            head.chain = crate::recover::chain_after(&bytes, &segment.crc, registry)
+                .map_err(|error| Error::corrupt(segment.path.clone(), at, error.to_string()))?;
+        }
+        head.next_lsn = scanned.end_lsn;
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! The reading half of a log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_types::{Lsn, StreamId, Timestamp};
+
+use super::{Head, Log, LogStats};
+use crate::read::{LoadedBatch, Record, Scan, StreamScan};
+use crate::segment::Segment;
+use crate::watch::ListenerGuard;
+use crate::{Error, RecoveryReport, Result};
+
+impl Log {
+    /// LSN after the last record that readers see: on a `Sync` log everything before is on the
+    /// disk, on others it was handed to the operating system.
+    #[must_use]
+    pub fn visible_end(&self) -> Lsn {
+        self.shared.marks.visible()
+    }
+
+    /// LSN after the last record that is known to be on the disk.
+    #[must_use]
+    pub fn durable_end(&self) -> Lsn {
+        self.shared.marks.durable()
+    }
+
+    /// First retained record.
+    #[must_use]
+    pub fn start_lsn(&self) -> Lsn {
+        self.shared.marks.start()
+    }
+
+    /// Where the log ends, including batches that were submitted and not waited for.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        match &self.shared.append {
+            Some(append) => {
+                let state = append.lock();
+                Head { next_lsn: state.next_lsn, chain: state.chain }
+            }
+            None => *self
+                .shared
+                .read_only_head
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+
+    /// What opening the log found and did.
+    #[must_use]
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.shared.report
+    }
+
+    /// Random identity of the store.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.shared.store.id
+    }
+
+    /// The files the log lies in; views keep theirs beside it.
+    #[must_use]
+    pub fn vfs(&self) -> &Arc<dyn cairn_vfs::Vfs> {
+        &self.shared.store.vfs
+    }
+
+    /// The log's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn cairn_vfs::Clock> {
+        &self.shared.store.clock
+    }
+
+    /// The log's source of random bytes.
+    #[must_use]
+    pub fn rng(&self) -> &Arc<dyn cairn_vfs::Rng> {
+        &self.shared.store.rng
+    }
+
+    /// The record at an LSN.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] when the log does not hold it, [`Error::Corrupt`] for damage.
+    pub fn read(&self, lsn: Lsn) -> Result<Record> {
+        let mut scan = self.scan(lsn);
+        let record = scan.next_record()?.map(|record| record.to_record());
+        record.ok_or_else(|| self.out_of_range(lsn))
+    }
+
+    /// A cursor over all records from an LSN on.
+    #[must_use]
+    pub fn scan(&self, from: Lsn) -> Scan {
+        Scan::new(self.clone(), from)
+    }
+
+    /// A cursor over one stream from a sequence on.
+    #[must_use]
+    pub fn scan_stream(&self, stream: StreamId, from: u64) -> StreamScan {
+        StreamScan::new(self.clone(), stream, from)
+    }
+
+    /// The record of a stream with this sequence.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSequence`] when the stream does not hold it.
+    pub fn read_stream(&self, stream: StreamId, sequence: u64) -> Result<Record> {
+        match self.run_at_or_after(stream, sequence)? {
+            Some((found, lsn, _)) if found == sequence => self.read(lsn),
+            _ => Err(Error::NoSuchSequence { stream, sequence }),
+        }
+    }
+
+    /// The greatest sequence of a stream that is at most this one.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn sequence_at_or_before(&self, stream: StreamId, sequence: u64) -> Result<Option<u64>> {
+        for segment in self.shared.segments.load().iter().rev() {
+            let found = segment.with_index(|index| {
+                let (_, run) = index.streams().at_or_before(stream, sequence)?;
+                Some(sequence.min(run.end() - 1))
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The least sequence that a stream still holds.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn first_sequence(&self, stream: StreamId) -> Result<Option<u64>> {
+        Ok(self.run_at_or_after(stream, 0)?.map(|(sequence, _, _)| sequence))
+    }
+
+    /// The sequence of a stream's first record with a time at or after this one.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt, or for damage.
+    pub fn sequence_at_time(&self, stream: StreamId, time: Timestamp) -> Result<Option<u64>> {
+        for segment in self.shared.segments.load().iter() {
+            let run = segment.with_index(|index| index.streams().at_time(stream, time))?;
+            let Some(run) = run else { continue };
+            let mut scan = self.scan_stream(stream, run.sequence);
+            while let Some(record) = scan.next_record()? {
+                if record.view.timestamp >= time {
+                    return Ok(Some(record.view.sequence));
+                }
+                if record.view.sequence >= run.end() {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Streams that hold records, by number.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn streams(&self) -> Result<Vec<StreamId>> {
+        let mut streams = std::collections::BTreeSet::new();
+        for segment in self.shared.segments.load().iter() {
+            segment.with_index(|index| {
+                streams.extend(index.streams().all().map(|(stream, _)| stream));
+            })?;
+        }
+        Ok(streams.into_iter().collect())
+    }
+
+    /// Calls `callback` with the new visible end after every advance, from the thread that led
+    /// the commit: it must be quick and must not append. Dropping the guard ends it.
+    pub fn on_advance(&self, callback: Box<dyn Fn(Lsn) + Send + Sync>) -> ListenerGuard {
+        self.shared.listeners.add(callback)
+    }
+
+    /// Blocks until the record at `lsn` is visible or the time is over; says which.
+    #[must_use]
+    pub fn wait_for(&self, lsn: Lsn, timeout: Duration) -> bool {
+        let marks = self.shared.marks.clone();
+        self.shared.listeners.wait(timeout, || marks.visible() > lsn)
+    }
+
+    /// Sizes and positions.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn stats(&self) -> Result<LogStats> {
+        let segments = self.shared.segments.load();
+        let mut stats = LogStats {
+            start_lsn: self.start_lsn(),
+            visible_end: self.visible_end(),
+            durable_end: self.durable_end(),
+            segment_count: segments.len(),
+            stored_len: 0,
+            batch_count: 0,
+            checkpoint_count: 0,
+        };
+        for segment in segments.iter() {
+            stats.stored_len += segment.end();
+            segment.with_index(|index| {
+                stats.batch_count += index.batch_count() as u64;
+                stats.checkpoint_count += index.checkpoints().count() as u64;
+            })?;
+        }
+        Ok(stats)
+    }
+
+    /// The newest checkpoint record at or before an LSN.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn checkpoint_before(&self, lsn: Lsn) -> Result<Option<Lsn>> {
+        for segment in self.shared.segments.load().iter().rev() {
+            let found =
+                segment.with_index(|index| index.checkpoints().rev().find(|at| *at <= lsn))?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn load(
+        &self,
+        segment: &Segment,
+        position: u64,
+        ordinal: usize,
+    ) -> Result<Arc<LoadedBatch>> {
+        self.shared.batches.load(segment, position, ordinal)
+    }
+
+    /// The batch that holds an LSN, with its segment.
+    pub(crate) fn batch_of(&self, lsn: Lsn) -> Result<(Arc<Segment>, Arc<LoadedBatch>)> {
+        let segment = self.shared.segments.find(lsn).ok_or_else(|| self.out_of_range(lsn))?;
+        let place = segment.with_index(|index| index.locate(lsn))?;
+        let place = place.ok_or_else(|| self.out_of_range(lsn))?;
+        let batch = self.load(&segment, place.position, place.ordinal)?;
+        if !batch.contains(lsn) {
+            let cause = "the batch here does not hold the record that the index promises";
+            return Err(Error::corrupt(segment.path.clone(), place.position, cause));
+        }
+        Ok((segment, batch))
+    }
+
+    /// The first record of a stream at or after a sequence: its sequence, its LSN, and how many
+    /// records follow it without a gap (itself included).
+    pub(crate) fn run_at_or_after(
+        &self,
+        stream: StreamId,
+        sequence: u64,
+    ) -> Result<Option<(u64, Lsn, u32)>> {
+        let visible = self.visible_end();
+        let segments = self.shared.segments.load();
+        // Readers mostly want the newest: look from the end for the first segment to start in.
+        let mut best = None;
+        for segment in segments.iter().rev() {
+            if segment.header.base_lsn >= visible {
+                continue;
+            }
+            let (first, found) = segment.with_index(|index| {
+                let runs = index.streams();
+                (runs.runs(stream).first().copied(), runs.at_or_after(stream, sequence))
+            })?;
+            if let Some((_, run)) = found {
+                best = Some(run);
+            }
+            if first.is_some_and(|first| first.sequence <= sequence) {
+                break;
+            }
+        }
+        Ok(best.and_then(|run| {
+            let at = sequence.max(run.sequence);
+            let lsn = run.lsn_of(at);
+            let len = (run.end() - at).min(visible.get().saturating_sub(lsn.get()));
+            (len > 0).then(|| (at, lsn, u32::try_from(len).expect("runs are bounded")))
+        }))
+    }
+
+    pub(crate) fn visible_next_sequence(&self, stream: StreamId) -> Result<u64> {
+        let last = self.sequence_at_or_before(stream, u64::MAX)?;
+        Ok(last.map_or(0, |sequence| sequence + 1))
+    }
+
+    fn out_of_range(&self, lsn: Lsn) -> Error {
+        Error::OutOfRange { lsn, start: self.start_lsn(), end: self.visible_end() }
+    }
+}

@@ -1,0 +1,113 @@
+//! Batches ready to be read, and a small cache of those that had to be copied or decompressed.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use cairn_codec::{BatchHeader, BatchView, CodecId, StatementCursor};
+use cairn_types::{Lsn, SegmentId};
+
+use crate::segment::{Segment, StoredBatch};
+use crate::store::Store;
+use crate::{Error, IoMode, Result};
+
+/// A batch whose payloads are at hand.
+#[derive(Debug)]
+pub(crate) struct LoadedBatch {
+    pub(crate) header: BatchHeader,
+    pub(crate) body: Bytes,
+    /// The raw payload section.
+    pub(crate) payloads: Bytes,
+    /// Where the batch after it begins, in the same segment.
+    pub(crate) next_position: u64,
+    pub(crate) ordinal: usize,
+}
+
+impl LoadedBatch {
+    pub(crate) fn statements(&self) -> &[u8] {
+        &self.body[..self.header.statements_len as usize]
+    }
+
+    pub(crate) fn seek(&self, lsn: Lsn) -> Result<StatementCursor> {
+        let index = u32::try_from(lsn.get() - self.header.first_lsn.get()).unwrap_or(u32::MAX);
+        Ok(BatchView::new(&self.header, &self.body)?.seek(index)?)
+    }
+
+    pub(crate) fn contains(&self, lsn: Lsn) -> bool {
+        self.header.first_lsn <= lsn && lsn < self.header.end_lsn()
+    }
+}
+
+type Cached = (SegmentId, u64, Arc<LoadedBatch>);
+
+/// Loads batches.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    store: Arc<Store>,
+    cache: Mutex<VecDeque<Cached>>,
+}
+
+/// Decoded batches that are kept at most, besides the byte budget.
+const CACHED_COUNT_MAX: usize = 64;
+
+impl Batches {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store, cache: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The batch at a position of a segment.
+    pub(crate) fn load(
+        &self,
+        segment: &Segment,
+        position: u64,
+        ordinal: usize,
+    ) -> Result<Arc<LoadedBatch>> {
+        let mapped = self.store.config.io == IoMode::Map && self.store.vfs.supports_map();
+        let id = segment.header.id;
+        if let Some(batch) = self.cached(id, position) {
+            return Ok(batch);
+        }
+        let StoredBatch { header, body } = segment.read_batch(position, ordinal)?;
+        let stored = body.slice(header.statements_len as usize..);
+        let plain = header.codec == CodecId::NONE;
+        let payloads = if plain {
+            stored
+        } else {
+            let mut raw = Vec::new();
+            let codec = self.store.registry.get(header.codec)?;
+            codec.decompress(&stored, header.raw_len as usize, &mut raw).map_err(|error| {
+                Error::corrupt(segment.path.clone(), position, error.to_string())
+            })?;
+            raw.into()
+        };
+        let next_position = position + header.total_len() as u64;
+        let batch = Arc::new(LoadedBatch { header, body, payloads, next_position, ordinal });
+        if !(plain && mapped) {
+            self.keep(id, position, &batch);
+        }
+        Ok(batch)
+    }
+
+    fn cached(&self, segment: SegmentId, position: u64) -> Option<Arc<LoadedBatch>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let hit = cache.iter().rev().find(|(id, at, _)| *id == segment && *at == position);
+        hit.map(|(_, _, batch)| batch.clone())
+    }
+
+    fn keep(&self, segment: SegmentId, position: u64, batch: &Arc<LoadedBatch>) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.push_back((segment, position, batch.clone()));
+        let size = |batch: &LoadedBatch| batch.body.len() + batch.payloads.len();
+        let mut total: usize = cache.iter().map(|(_, _, batch)| size(batch)).sum();
+        while cache.len() > CACHED_COUNT_MAX || total > self.store.config.batch_cache_len {
+            let Some((_, _, dropped)) = cache.pop_front() else { break };
+            total -= size(&dropped);
+        }
+    }
+
+    /// Forgets batches of a segment whose file was replaced.
+    pub(crate) fn forget(&self, segment: SegmentId) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|(id, _, _)| *id != segment);
+    }
+}

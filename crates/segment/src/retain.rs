@@ -1,0 +1,85 @@
+//! Retention: whole old segments are dropped. The superblock says first where the log begins,
+//! so an interrupted drop is finished at the next open and never looks like a loss.
+
+use std::time::Duration;
+
+use cairn_types::Lsn;
+
+use crate::format::{index_path, segment_path};
+use crate::{Log, Result};
+
+/// How much of the log is kept. The default keeps everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Drop segments whose last commit is older.
+    pub max_age: Option<Duration>,
+    /// Drop the oldest segments while all together are longer, in bytes.
+    pub max_len: Option<u64>,
+    /// Drop segments that end at or before this LSN.
+    pub before: Option<Lsn>,
+}
+
+/// What retention dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// Segments.
+    pub segment_count: usize,
+    /// Records.
+    pub record_count: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl Log {
+    /// Drops the oldest segments that `retention` does not ask to keep. The last segment is
+    /// always kept.
+    ///
+    /// # Errors
+    /// When the superblock cannot be written; nothing was dropped then.
+    pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
+        let append = self.writer()?;
+        // The append lock keeps rolls and other retentions away.
+        let state = append.lock();
+        state.check_open()?;
+        let store = &self.shared.store;
+        let segments = self.shared.segments.load();
+        let mut total: u64 = segments.iter().map(|segment| segment.end()).sum();
+        let oldest = retention.max_age.map(|age| store.clock.now().saturating_sub(age));
+        let mut dropped = Dropped::default();
+        for segment in segments.iter().take(segments.len().saturating_sub(1)) {
+            let last_commit = segment.with_index(|index| index.last_commit_time())?;
+            let too_old = oldest.is_some_and(|oldest| last_commit < oldest);
+            let too_much = retention.max_len.is_some_and(|max| total > max);
+            let before = retention.before.is_some_and(|lsn| segment.end_lsn() <= lsn);
+            if !(too_old || too_much || before) {
+                break;
+            }
+            total -= segment.end();
+            dropped.segment_count += 1;
+            dropped.record_count += segment.end_lsn().get() - segment.header.base_lsn.get();
+            dropped.len += segment.end();
+        }
+        let Some(first) = segments.get(dropped.segment_count) else { return Ok(dropped) };
+        if dropped.segment_count == 0 {
+            return Ok(dropped);
+        }
+        let start = first.header.base_lsn;
+        append.superblock.update(|block| {
+            block.start_lsn = start;
+            block.first_segment = first.header.id;
+            block.durable_end = block.durable_end.max(start);
+        })?;
+        self.shared.marks.raise_start(start);
+        self.shared.segments.drop_first(dropped.segment_count);
+        for segment in segments.iter().take(dropped.segment_count) {
+            self.shared.batches.forget(segment.header.id);
+            let id = segment.header.id;
+            // A file that cannot be removed now is removed at the next open.
+            let _swept_later = store.vfs.remove(&index_path(id));
+            let _swept_later = store.vfs.remove(&segment_path(id));
+        }
+        drop(state);
+        store.sync_log_dir()?;
+        Ok(dropped)
+    }
+}

@@ -1,0 +1,120 @@
+//! Reading by LSN, by stream, by time, compressed and not, and while another process writes.
+
+use crate::store::*;
+use cairn_segment::*;
+use cairn_types::{Lsn, StreamId, Timestamp};
+use cairn_vfs::{MemVfs, StdVfs};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_log_reads_like_a_list(
+        batches in proptest::collection::vec(
+            proptest::collection::vec((0_u32..3, 0_usize..3000, -50_i64..50), 1..20), 1..40),
+        compress: bool,
+        reopen in 0_usize..40,
+    ) {
+        let vfs = MemVfs::new();
+        let compression = if compress { Compression::Lz4 } else { Compression::None };
+        let config = LogConfig { compression, ..config() };
+        let mut log = open_with(&vfs, config.clone()).expect("opens");
+        let mut model: Vec<(u32, u64, usize, i64)> = Vec::new();
+        let mut next = [0_u64; 3];
+        for (number, batch) in batches.iter().enumerate() {
+            if number == reopen {
+                drop(log);
+                log = open_with(&vfs, config.clone()).expect("opens");
+            }
+            let mut draft = Draft::new();
+            for (stream, len, time) in batch {
+                let record = RecordDraft {
+                    timestamp: Some(Timestamp::from_micros(*time)),
+                    ..RecordDraft::new(RecordKind::USER, StreamId::new(*stream))
+                };
+                draft.push(record, &vec![b'p'; *len]).expect("fits");
+                model.push((*stream, next[*stream as usize], *len, *time));
+                next[*stream as usize] += 1;
+            }
+            log.prepare(&mut draft).expect("compresses");
+            log.append(&draft).expect("appends");
+        }
+        for (lsn, (stream, sequence, len, _)) in model.iter().enumerate() {
+            let record = log.read(Lsn::new(lsn as u64)).expect("reads");
+            prop_assert_eq!(record.stream.get(), *stream);
+            prop_assert_eq!(record.sequence, *sequence);
+            prop_assert_eq!(record.payload.map(|payload| payload.len()), Some(*len));
+            let again = log.read_stream(StreamId::new(*stream), *sequence).expect("reads");
+            prop_assert_eq!(again.lsn.get(), lsn as u64);
+        }
+        for stream in 0..3_u32 {
+            let of_stream: Vec<_> = model.iter().filter(|record| record.0 == stream).collect();
+            let mut scan = log.scan_stream(StreamId::new(stream), 2);
+            let mut expected = of_stream.iter().skip(2);
+            while let Some(record) = scan.next_record().expect("reads") {
+                let (_, sequence, len, time) = expected.next().expect("no more than expected");
+                prop_assert_eq!(record.view.sequence, *sequence);
+                prop_assert_eq!(record.payload().map(<[u8]>::len), Some(*len));
+                prop_assert_eq!(record.view.timestamp.as_micros(), *time);
+            }
+            prop_assert!(expected.next().is_none());
+            for time in [-60, -10, 0, 10, 60] {
+                let first = of_stream.iter().find(|record| record.3 >= time).map(|record| record.1);
+                let at = Timestamp::from_micros(time);
+                let found = log.sequence_at_time(StreamId::new(stream), at).expect("seeks");
+                prop_assert_eq!(found, first);
+            }
+        }
+        prop_assert!(log.verify(&VerifyOptions::default()).expect("verifies").is_intact());
+    }
+}
+
+#[test]
+fn a_reader_follows_a_writer_in_other_hands() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("store");
+    assert!(matches!(Log::open_read_only(dir.path()), Err(Error::NoStore)));
+    let config = LogConfig { segment_size: 64 << 10, ..LogConfig::default() };
+    let vfs = Arc::new(StdVfs::create(&path).expect("creates"));
+    let log = Log::options().vfs(vfs).config(config).open().expect("opens");
+    let reader = Log::open_read_only(&path).expect("opens beside the writer");
+    assert!(matches!(reader.append(&draft(1, &[b"x"])), Err(Error::ReadOnly)));
+    let mut seen = 0;
+    for round in 0..40_u64 {
+        for _ in 0..10 {
+            log.append(&draft(1, &[&[9; 700]])).expect("appends");
+        }
+        assert!(reader.refresh().expect("reads on"));
+        let mut scan = reader.scan_stream(StreamId::new(1), seen);
+        while let Some(record) = scan.next_record().expect("reads") {
+            assert_eq!(record.view.sequence, seen);
+            seen += 1;
+        }
+        assert_eq!(seen, (round + 1) * 10);
+    }
+    assert_eq!(reader.head(), log.head());
+    assert!(reader.stats().expect("stats").segment_count > 3);
+}
+
+#[test]
+fn a_waiter_wakes_when_the_record_is_there() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    let advanced = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let seen = advanced.clone();
+    let guard = log.on_advance(Box::new(move |end| {
+        seen.store(end.get(), std::sync::atomic::Ordering::SeqCst);
+    }));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| log.wait_for(Lsn::new(0), std::time::Duration::from_secs(30)));
+        log.append(&draft(1, &[b"x"])).expect("appends");
+        assert!(waiter.join().expect("ends"));
+    });
+    assert_eq!(advanced.load(std::sync::atomic::Ordering::SeqCst), 1);
+    drop(guard);
+    log.append(&draft(1, &[b"x"])).expect("appends");
+    assert_eq!(advanced.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(!log.wait_for(Lsn::new(9), std::time::Duration::from_millis(1)));
+}
