@@ -1,2 +1,11 @@
-//! Placeholder until the first slice lands.
+//! The simulated life of a log: random work on a faulty disk, crashes at random operations,
+//! recovery that is itself interrupted, and a plain list as the judge.
+//!
+//! What must hold after every crash: everything acknowledged on a `Sync` log is there; what is
+//! there is a prefix of what was submitted, batch by batch; the chain verifies; recovering
+//! twice gives the same as once.
 #![forbid(unsafe_code)]
+
+pub mod life;
+
+pub use life::{Life, LifeConfig, Outcome, Tally};

@@ -12,8 +12,6 @@ pub enum Mutation {
     RetryAfterFailedSync,
     /// Serve the tail found at recovery from the old file instead of copying it.
     TrustPageCache,
-    /// Go on writing into the recovered segment.
-    RewriteTailInPlace,
     /// Believe bodies without checking their CRC.
     SkipBodyCrc,
     /// Cut damage below the durable watermark as if it were a torn tail.

@@ -96,9 +96,8 @@ impl Append {
 
     /// Seals the active segment, which is written and synced, and records that it ended.
     pub(super) fn seal_active(&self, state: &mut AppendState, clean: bool) -> Result<()> {
-        let Some(active) = state.active.take() else {
-            return self.superblock.update(|block| block.clean = clean);
-        };
+        // Without writes since the open the superblock says it all already.
+        let Some(active) = state.active.take() else { return Ok(()) };
         assert_eq!(active.end, active.written_end, "a sealed segment is written out");
         let segment = &active.segment;
         let sync_seal = !self.store.mutations.has(Mutation::NoSyncBeforeRoll);

@@ -54,6 +54,9 @@ pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
     let store = &Arc::new(store);
     let Layout { superblock, damaged_slots, segments: files, leftovers, .. } = layout;
     report.damaged_slots = damaged_slots;
+    // Names may be in the cache alone: a process died before it synced the directory.
+    store.sync_log_dir()?;
+    store.vfs.sync_dir("")?;
     for path in leftovers {
         store.vfs.remove(&path)?;
         report.removed_files.push(path);
@@ -100,8 +103,11 @@ fn cut_interrupted_recovery(files: &[SegmentFile], report: &mut RecoveryReport) 
         }
         let mut magic = [0; 4];
         this.file.read_at(end, &mut magic)?;
-        if !Seal::is_magic(&magic) {
+        // A whole seal has exactly this length; a damaged one is left for verification.
+        let sealed = Seal::is_magic(&magic) && this.len == end + SEAL_LEN as u64;
+        if !sealed {
             this.file.set_len(end)?;
+            this.file.sync_all()?;
             report.cut_at = Some((this.header.id, end));
             report.cut_len += this.len - end;
             report.cut_cause = Some("an earlier recovery was interrupted".into());
@@ -180,7 +186,12 @@ fn settled_end(superblock: &Superblock, last: &SegmentFile) -> Result<LogEnd> {
         let got = last.file.read_at(end.position, &mut bytes)?;
         let seal = (got == SEAL_LEN).then(|| Seal::decode(&bytes, &last.header.crc()));
         match seal {
-            Some(Ok(seal)) if seal.end_lsn == end.lsn && seal.chain == end.chain => {}
+            Some(Ok(seal)) if seal.end_lsn == end.lsn && seal.chain == end.chain => {
+                if last.len > end.position + SEAL_LEN as u64 {
+                    last.file.set_len(end.position + SEAL_LEN as u64)?;
+                    last.file.sync_all()?;
+                }
+            }
             _ if superblock.clean => {
                 return Err(Error::corrupt(
                     path,
@@ -189,7 +200,10 @@ fn settled_end(superblock: &Superblock, last: &SegmentFile) -> Result<LogEnd> {
                 ));
             }
             // Recovery ended the segment here; what follows was never acknowledged.
-            _ => last.file.set_len(end.position)?,
+            _ => {
+                last.file.set_len(end.position)?;
+                last.file.sync_all()?;
+            }
         }
     } else if superblock.clean {
         return Err(Error::corrupt(path, end.position, "the seal of a clean close is missing"));
@@ -251,6 +265,8 @@ fn keep_sealed(
         lsn: scanned.end_lsn,
         chain: seal.chain,
     };
+    // The cut to the seal's end may not have happened, or not on the disk.
+    last.file.set_len(end.position + SEAL_LEN as u64)?;
     last.file.sync_all()?;
     write_end(superblock, &end)?;
     Ok(end)

@@ -39,12 +39,14 @@ pub(super) fn recover(
     let end = durable_end_of(store, last, scanned, durable, tail)?;
     if tail.is_empty() {
         last.file.set_len(end.position)?;
+        last.file.sync_all()?;
         write_end(superblock, &end)?;
         return Ok(end);
     }
     report.copied_records = tail.iter().map(|batch| u64::from(batch.records)).sum();
     let copy = copy_tail(store, last, tail, &end)?;
     last.file.set_len(end.position)?;
+    last.file.sync_all()?;
     let new_end = LogEnd {
         segment: copy.header.id,
         position: copy.end(),

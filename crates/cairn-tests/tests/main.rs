@@ -1,0 +1,3 @@
+//! Cross-crate behaviour: crashes, planted bugs, and each seed project's claims.
+
+mod crashes;
