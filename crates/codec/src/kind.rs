@@ -56,10 +56,17 @@ impl RecordKind {
     }
 
     /// Whether records of this kind number their stream densely and are found by sequence:
-    /// events, and all kinds that users define.
+    /// events, the records of topics, groups and producers, and all kinds that users define.
     #[must_use]
     pub const fn is_sequenced(self) -> bool {
-        self.0 == Self::EVENT.0 || self.0 >= Self::USER.0
+        matches!(
+            self,
+            Self::EVENT
+                | Self::STREAM_CREATED
+                | Self::STREAM_DROPPED
+                | Self::GROUP_OFFSET
+                | Self::PRODUCER
+        ) || self.0 >= Self::USER.0
     }
 }
 

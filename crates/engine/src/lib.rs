@@ -1,2 +1,45 @@
-//! Placeholder until the first slice lands.
+//! Topics and events over one verified log.
+//!
+//! ```text
+//! append ─ validate, envelope ─▶ Draft ─▶ log (one stream for each partition)
+//! read   ◀─ Event ◀─ envelope ◀─ log.scan_stream(partition, offset)
+//! ```
+//!
+//! The log is the truth: an event's offset is its sequence in the partition's stream. The
+//! table of topics and the groups' offsets are views, rebuilt at open from the records of the
+//! system stream. This crate does not know files, segments or bytes on disk.
+//!
+//! ```
+//! use cairn_engine::{Engine, NewEvent, TopicConfig};
+//! let dir = tempfile::tempdir()?;
+//! let engine = Engine::open(dir.path().join("data"))?;
+//! engine.create_topic("orders", TopicConfig::default())?;
+//! let appended = engine.append("orders", NewEvent::json(r#"{"id":1}"#))?;
+//! assert_eq!(appended.offset.get(), 0);
+//! let events: Vec<_> = engine.events("orders", 0, 0)?.collect::<Result<_, _>>()?;
+//! assert_eq!(events[0].data.as_str(), Some(r#"{"id":1}"#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod append;
+mod dedup;
+mod engine;
+pub mod envelope;
+mod error;
+mod event;
+mod group;
+pub mod metadata;
+mod read;
+mod stats;
+mod subscribe;
+mod view;
+
+pub use append::Appended;
+pub use engine::{Engine, EngineOptions};
+pub use error::{Error, Result};
+pub use event::{NewEvent, TopicConfig};
+pub use group::{Consumer, GroupLag};
+pub use read::{Events, From};
+pub use stats::{PartitionStats, TopicStats};
+pub use subscribe::Subscription;

@@ -31,8 +31,9 @@ pub struct Dropped {
 }
 
 impl Log {
-    /// Drops the oldest segments that `retention` does not ask to keep. The last segment is
-    /// always kept.
+    /// Drops the oldest segments that `retention` does not ask to keep. Kept always: the last
+    /// segment, and a segment with the newest record of any stream (and all after it), because
+    /// the stream's next sequence is known from that record.
     ///
     /// # Errors
     /// When the superblock cannot be written; nothing was dropped then.
@@ -47,11 +48,14 @@ impl Log {
         let oldest = retention.max_age.map(|age| store.clock.now().saturating_sub(age));
         let mut dropped = Dropped::default();
         for segment in segments.iter().take(segments.len().saturating_sub(1)) {
-            let last_commit = segment.with_index(|index| index.last_commit_time())?;
+            let (last_commit, holds_newest) = segment.with_index(|index| {
+                let newest = |(stream, next)| state.next_sequence.get(&stream) == Some(&next);
+                (index.last_commit_time(), index.next_sequences().any(newest))
+            })?;
             let too_old = oldest.is_some_and(|oldest| last_commit < oldest);
             let too_much = retention.max_len.is_some_and(|max| total > max);
             let before = retention.before.is_some_and(|lsn| segment.end_lsn() <= lsn);
-            if !(too_old || too_much || before) {
+            if holds_newest || !(too_old || too_much || before) {
                 break;
             }
             total -= segment.end();

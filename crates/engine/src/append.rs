@@ -1,0 +1,254 @@
+//! Appending events: validated and encoded outside every lock, one atomic batch a call.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use cairn_segment::{Draft, Expect, RecordDraft, RecordKind, Ticket};
+use cairn_types::{EventData, EventId, Lsn, Offset, Partition, StreamId, Timestamp, Topic};
+
+use crate::dedup::RecentIds;
+use crate::view::TopicEntry;
+use crate::{Engine, Error, NewEvent, Result, envelope};
+
+/// Where an event was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// Topic.
+    pub topic: Topic,
+    /// Partition.
+    pub partition: Partition,
+    /// Place in the partition.
+    pub offset: Offset,
+    /// Place in the whole log.
+    pub lsn: Lsn,
+    /// Identity.
+    pub id: EventId,
+    /// It had been appended before under the same id; this is the first one's place.
+    pub duplicate: bool,
+}
+
+/// Events on their way into the log.
+struct Prepared {
+    draft: Draft,
+    /// For each event of the call: its place in the draft, or where it already is.
+    places: Vec<Place>,
+}
+
+struct Place {
+    stream: StreamId,
+    partition: Partition,
+    id: EventId,
+    at: Where,
+}
+
+#[derive(Clone, Copy)]
+enum Where {
+    Draft(usize),
+    Stored(Offset, Lsn),
+}
+
+impl Engine {
+    /// Appends one event and waits until it is as durable as the log's settings ask for.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`], [`Error::InvalidJson`], [`Error::TooLarge`], or the log's.
+    pub fn append(&self, topic: &str, event: NewEvent) -> Result<Appended> {
+        let mut appended = self.append_batch(topic, std::slice::from_ref(&event))?;
+        Ok(appended.pop().expect("one event, one place"))
+    }
+
+    /// Appends events, all or none, in one commit; the places come in the order of the events.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); nothing was appended then.
+    pub fn append_batch(&self, topic: &str, events: &[NewEvent]) -> Result<Vec<Appended>> {
+        self.append_if(topic, events, None)
+    }
+
+    /// As [`append_batch`](Self::append_batch) into one partition, if its next offset is the
+    /// one expected.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is not; nothing was appended then.
+    pub fn append_expecting(
+        &self,
+        topic: &str,
+        partition: u32,
+        expected: Offset,
+        events: &[NewEvent],
+    ) -> Result<Vec<Appended>> {
+        let partition = Partition::new(partition);
+        let events: Vec<NewEvent> = events
+            .iter()
+            .map(|event| NewEvent { partition: Some(partition), ..event.clone() })
+            .collect();
+        self.append_if(topic, &events, Some((partition, expected)))
+    }
+
+    fn append_if(
+        &self,
+        topic: &str,
+        events: &[NewEvent],
+        expected: Option<(Partition, Offset)>,
+    ) -> Result<Vec<Appended>> {
+        let entry = self.entry(topic)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        validate(events)?;
+        let expect = match expected {
+            None => None,
+            Some((partition, offset)) => {
+                Some(Expect { stream: entry.stream(partition)?, next_sequence: offset.get() })
+            }
+        };
+        let (prepared, ticket) = if events.iter().any(|event| event.id.is_some()) {
+            self.submit_with_ids(&entry, events, expect)?
+        } else {
+            let prepared = self.prepare(&entry, events, None)?;
+            let ticket = self.submit(&prepared.draft, expect)?;
+            (prepared, ticket)
+        };
+        if let Some(ticket) = &ticket {
+            self.shared.log.wait(ticket)?;
+        }
+        // A repeat must not be acknowledged before what it repeats.
+        let visible = self.shared.log.visible_end();
+        let early = |place: &Place| matches!(place.at, Where::Stored(_, lsn) if lsn >= visible);
+        if prepared.places.iter().any(early) {
+            self.shared.log.sync()?;
+        }
+        Ok(places(&entry.meta.name, &prepared, ticket.as_ref()))
+    }
+
+    fn submit(&self, draft: &Draft, expect: Option<Expect>) -> Result<Option<Ticket>> {
+        if draft.is_empty() {
+            return Ok(None);
+        }
+        match self.shared.log.submit(draft, expect.as_slice()) {
+            Ok(ticket) => Ok(Some(ticket)),
+            Err(cairn_segment::Error::SequenceConflict { expected, actual, .. }) => {
+                let (expected, actual) = (Offset::new(expected), Offset::new(actual));
+                Err(Error::Conflict { expected, actual })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks ids up, submits, and remembers them, as one step among appends that carry ids.
+    fn submit_with_ids(
+        &self,
+        entry: &TopicEntry,
+        events: &[NewEvent],
+        expect: Option<Expect>,
+    ) -> Result<(Prepared, Option<Ticket>)> {
+        let mut recent = self.recent();
+        for partition in entry.partitions() {
+            let stream = entry.stream(partition)?;
+            if let Entry::Vacant(window) = recent.entry(stream) {
+                window.insert(RecentIds::load(&self.shared.log, stream)?);
+            }
+        }
+        let prepared = self.prepare(entry, events, Some(&recent))?;
+        let ticket = self.submit(&prepared.draft, expect)?;
+        if let Some(ticket) = &ticket {
+            for place in &prepared.places {
+                let Where::Draft(index) = place.at else { continue };
+                let (offset, lsn) = place_of(ticket, index);
+                if let Some(window) = recent.get_mut(&place.stream) {
+                    window.insert(place.id, offset, lsn);
+                }
+            }
+        }
+        Ok((prepared, ticket))
+    }
+
+    fn prepare(
+        &self,
+        entry: &TopicEntry,
+        events: &[NewEvent],
+        recent: Option<&HashMap<StreamId, RecentIds>>,
+    ) -> Result<Prepared> {
+        let mut draft = Draft::new();
+        let mut places: Vec<Place> = Vec::with_capacity(events.len());
+        let mut in_this_batch: HashMap<(StreamId, EventId), usize> = HashMap::new();
+        let mut payload = Vec::new();
+        for event in events {
+            let partition = entry.choose(event);
+            let stream = entry.stream(partition)?;
+            let id = event.id.unwrap_or_else(|| self.fresh_id());
+            let known = recent.and_then(|recent| recent.get(&stream)?.get(id));
+            let at = if let Some((offset, lsn)) = known {
+                Where::Stored(offset, lsn)
+            } else if let Some(index) = in_this_batch.get(&(stream, id)) {
+                Where::Draft(*index)
+            } else {
+                payload.clear();
+                envelope::encode(id, &event.headers, &event.data, &mut payload)?;
+                let record = RecordDraft {
+                    key: event.key.as_deref(),
+                    timestamp: event.timestamp,
+                    ..RecordDraft::new(RecordKind::EVENT, stream)
+                };
+                draft.push(record, &payload)?;
+                if event.id.is_some() {
+                    in_this_batch.insert((stream, id), draft.len() - 1);
+                }
+                Where::Draft(draft.len() - 1)
+            };
+            places.push(Place { stream, partition, id, at });
+        }
+        let compression = entry.meta.config.compression;
+        if compression != cairn_segment::Compression::None {
+            let registry = cairn_codec::CodecRegistry::standard();
+            draft.compress(&*registry.writer(compression)?)?;
+        }
+        Ok(Prepared { draft, places })
+    }
+
+    fn fresh_id(&self) -> EventId {
+        let mut random = [0; 10];
+        self.shared.log.rng().fill(&mut random);
+        EventId::v7(self.now(), random)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.log.clock().now()
+    }
+}
+
+fn place_of(ticket: &Ticket, index: usize) -> (Offset, Lsn) {
+    let sequence = ticket.appended.sequences.get(index).expect("one for each record");
+    let lsn = Lsn::new(ticket.appended.first_lsn.get() + index as u64);
+    (Offset::new(sequence), lsn)
+}
+
+fn places(topic: &Topic, prepared: &Prepared, ticket: Option<&Ticket>) -> Vec<Appended> {
+    let mut seen = std::collections::HashSet::new();
+    let appended = |place: &Place| {
+        let (offset, lsn, duplicate) = match (place.at, ticket) {
+            (Where::Stored(offset, lsn), _) => (offset, lsn, true),
+            (Where::Draft(index), Some(ticket)) => {
+                let (offset, lsn) = place_of(ticket, index);
+                (offset, lsn, !seen.insert(index))
+            }
+            (Where::Draft(_), None) => unreachable!("a draft with records was submitted"),
+        };
+        let (topic, partition, id) = (topic.clone(), place.partition, place.id);
+        Appended { topic, partition, offset, lsn, id, duplicate }
+    };
+    prepared.places.iter().map(appended).collect()
+}
+
+/// JSON data must be JSON.
+fn validate(events: &[NewEvent]) -> Result<()> {
+    for (index, event) in events.iter().enumerate() {
+        if let EventData::Json(data) = &event.data
+            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(data)
+        {
+            let (line, column) = (error.line(), error.column());
+            return Err(Error::InvalidJson { index, line, column, reason: error.to_string() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! The engine as its users hold it: opening, topics, maintenance.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use cairn_segment::{
+    Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
+    VerifyOptions, VerifyReport,
+};
+use cairn_types::{StreamId, Topic, limits};
+
+use crate::dedup::RecentIds;
+use crate::metadata::{TopicCreated, encode_dropped};
+use crate::view::{TopicEntry, View};
+use crate::{Error, Result, TopicConfig};
+
+/// Topics and events over one log. Clones share it; the last one to go closes it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) log: Log,
+    pub(crate) view: RwLock<View>,
+    /// Windows of recent ids; the lock also orders appends that carry ids.
+    pub(crate) recent: Mutex<HashMap<StreamId, RecentIds>>,
+}
+
+/// How an engine is opened.
+#[derive(Debug, Default)]
+#[must_use = "nothing is opened until `open` is called"]
+pub struct EngineOptions {
+    log: LogOptions,
+}
+
+impl EngineOptions {
+    /// The log's surroundings and settings.
+    pub fn log(mut self, log: LogOptions) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Opens the engine, creating the store when the directory is empty.
+    ///
+    /// # Errors
+    /// As [`LogOptions::open`].
+    pub fn open(self) -> Result<Engine> {
+        Engine::over(self.log.open()?)
+    }
+
+    /// Opens a store for reading only, also while another process writes it; see
+    /// [`Engine::refresh`].
+    ///
+    /// # Errors
+    /// As [`LogOptions::open_read_only`].
+    pub fn open_read_only(self) -> Result<Engine> {
+        Engine::over(self.log.open_read_only()?)
+    }
+}
+
+impl Engine {
+    /// Opens the store in a directory, creating both when absent.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::over(Log::open(dir)?)
+    }
+
+    /// Opens the store in a directory with settings of the log.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_with(dir: impl AsRef<Path>, config: LogConfig) -> Result<Self> {
+        let vfs = cairn_vfs::StdVfs::create(dir).map_err(cairn_segment::Error::from)?;
+        Self::over(Log::options().vfs(Arc::new(vfs)).config(config).open()?)
+    }
+
+    /// Opens the store in a directory for reading only.
+    ///
+    /// # Errors
+    /// As [`Log::open_read_only`].
+    pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::over(Log::open_read_only(dir)?)
+    }
+
+    /// How to open an engine in other surroundings.
+    pub fn options() -> EngineOptions {
+        EngineOptions::default()
+    }
+
+    fn over(log: Log) -> Result<Self> {
+        let mut view = View::new();
+        view.catch_up(&log)?;
+        let shared = Shared { log, view: RwLock::new(view), recent: Mutex::new(HashMap::new()) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The log beneath.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// On an engine opened for reading only: takes in what another process has written since,
+    /// and says whether there was anything.
+    ///
+    /// # Errors
+    /// As [`Log::refresh`].
+    pub fn refresh(&self) -> Result<bool> {
+        let moved = self.shared.log.refresh()?;
+        if moved {
+            let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+            view.catch_up(&self.shared.log)?;
+        }
+        Ok(moved)
+    }
+
+    pub(crate) fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.shared.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn recent(&self) -> MutexGuard<'_, HashMap<StreamId, RecentIds>> {
+        self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn entry(&self, topic: &str) -> Result<Arc<TopicEntry>> {
+        let entry = self.view().topics.get(topic).cloned();
+        match entry {
+            Some(entry) => Ok(entry),
+            None => Err(Error::NoTopic { topic: Topic::new(topic)? }),
+        }
+    }
+
+    /// Creates a topic. Creating it again with the same settings changes nothing; says whether
+    /// it is new.
+    ///
+    /// # Errors
+    /// [`Error::TopicExists`] when it has other settings, [`Error::InvalidName`],
+    /// [`Error::TooLarge`] for too many partitions.
+    pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<bool> {
+        let name = Topic::new(name)?;
+        let (found, limit) = (config.partitions, limits::MAX_PARTITIONS);
+        if found == 0 || found > limit {
+            let (found, limit) = (u64::from(found), u64::from(limit));
+            return Err(Error::TooLarge { what: "number of partitions", found, limit });
+        }
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = view.topics.get(&name) {
+            let same = entry.meta.config == config;
+            return if same { Ok(false) } else { Err(Error::TopicExists { topic: name }) };
+        }
+        let meta = TopicCreated {
+            id: view.next_topic_id,
+            first_stream: StreamId::new(view.next_stream),
+            config,
+            name,
+        };
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode())?;
+        Ok(true)
+    }
+
+    /// Drops a topic: its events can no longer be read, and its offsets are never used again
+    /// under this topic's number. Its bytes go with their segments.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`].
+    pub fn drop_topic(&self, name: &str) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        let id = match view.topics.get(name) {
+            Some(entry) => entry.meta.id,
+            None => return Err(Error::NoTopic { topic: Topic::new(name)? }),
+        };
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id))
+    }
+
+    /// Appends a record to the system stream and applies it once it is as durable as the log's
+    /// settings ask for.
+    pub(crate) fn append_system(
+        &self,
+        view: &mut View,
+        kind: RecordKind,
+        payload: &[u8],
+    ) -> Result<()> {
+        let mut draft = Draft::new();
+        draft.push(RecordDraft::new(kind, StreamId::SYSTEM), payload)?;
+        let appended = self.shared.log.append(&draft)?;
+        let sequence = appended.sequences.get(0).expect("one record, one sequence");
+        let lsn = appended.first_lsn;
+        view.mark_applied(sequence);
+        view.apply(kind, payload).ok_or(Error::Damaged { lsn, cause: "not a valid system record" })
+    }
+
+    /// Names of all topics with their settings.
+    #[must_use]
+    pub fn topics(&self) -> Vec<(Topic, TopicConfig)> {
+        let view = self.view();
+        view.topics.iter().map(|(name, entry)| (name.clone(), entry.meta.config)).collect()
+    }
+
+    /// Verifies the whole store from its files.
+    ///
+    /// # Errors
+    /// As [`Log::verify`].
+    pub fn verify(&self, options: &VerifyOptions<'_>) -> Result<VerifyReport> {
+        Ok(self.shared.log.verify(options)?)
+    }
+
+    /// Drops whole old segments; events in them can no longer be read. Topics and group offsets
+    /// are written again first, so that their old records may go.
+    ///
+    /// # Errors
+    /// As [`Log::retain`].
+    pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
+        self.carry_topics_forward()?;
+        Ok(self.shared.log.retain(retention)?)
+    }
+
+    /// Writes all topics and group offsets again at the log's end, so that older copies may go.
+    fn carry_topics_forward(&self) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut draft = Draft::new();
+        let created = RecordDraft::new(RecordKind::STREAM_CREATED, StreamId::SYSTEM);
+        for entry in view.topics.values() {
+            draft.push(created, &entry.meta.encode())?;
+        }
+        let offset = RecordDraft::new(RecordKind::GROUP_OFFSET, StreamId::SYSTEM);
+        for (group, offsets) in &view.groups {
+            for ((topic_id, partition), next) in offsets {
+                let record = crate::metadata::GroupOffset {
+                    topic_id: *topic_id,
+                    partition: *partition,
+                    next: *next,
+                    group: group.clone(),
+                };
+                draft.push(offset, &record.encode())?;
+            }
+        }
+        if !draft.is_empty() {
+            let expect = Expect {
+                stream: StreamId::SYSTEM,
+                next_sequence: self.shared.log.next_sequence(StreamId::SYSTEM),
+            };
+            let appended = self.shared.log.append_expecting(&draft, &[expect])?;
+            let last = appended.sequences.get(draft.len() - 1).expect("as many as records");
+            view.mark_applied(last);
+            self.shared.log.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Closes the engine; see [`Log::close`].
+    ///
+    /// # Errors
+    /// As [`Log::close`].
+    pub fn close(&self) -> Result<()> {
+        Ok(self.shared.log.close()?)
+    }
+}

@@ -1,0 +1,130 @@
+//! The payload of an event record. Truth.
+//!
+//! | part | content |
+//! |---|---|
+//! | 1 byte | data kind: 0 binary, 1 JSON, 2 text |
+//! | 16 bytes | event id |
+//! | varint | header count |
+//! | for each header | name length varint, name, value length varint, value |
+//! | the rest | data |
+//!
+//! Key and timestamp stand in the record's statement.
+
+use bytes::Bytes;
+use cairn_codec::varint;
+use cairn_types::{EventData, EventId, Headers, limits};
+
+use crate::{Error, Result};
+
+/// Appends the payload of an event.
+///
+/// # Errors
+/// [`Error::TooLarge`] for headers or data over their limits.
+pub fn encode(id: EventId, headers: &Headers, data: &EventData, out: &mut Vec<u8>) -> Result<()> {
+    let within = |what, found: usize, limit: usize| {
+        let (found, limit) = (found as u64, limit as u64);
+        if found > limit { Err(Error::TooLarge { what, found, limit }) } else { Ok(()) }
+    };
+    within("number of headers", headers.len(), limits::MAX_HEADERS)?;
+    within("event data", data.as_bytes().len(), limits::MAX_PAYLOAD_LEN / 2)?;
+    out.push(match data {
+        EventData::Binary(_) => 0,
+        EventData::Json(_) => 1,
+        EventData::Text(_) => 2,
+    });
+    out.extend_from_slice(&id.to_bytes());
+    varint::put(out, headers.len() as u64);
+    for (name, value) in headers.iter() {
+        within("header name", name.len(), limits::MAX_HEADER_LEN)?;
+        within("header value", value.len(), limits::MAX_HEADER_LEN)?;
+        varint::put(out, name.len() as u64);
+        out.extend_from_slice(name.as_bytes());
+        varint::put(out, value.len() as u64);
+        out.extend_from_slice(value);
+    }
+    out.extend_from_slice(data.as_bytes());
+    Ok(())
+}
+
+/// What an envelope holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Identity.
+    pub id: EventId,
+    /// Headers.
+    pub headers: Headers,
+    /// Data.
+    pub data: EventData,
+}
+
+/// Identity of the event in a payload, without reading the rest.
+#[must_use]
+pub fn id_of(payload: &[u8]) -> Option<EventId> {
+    let id = payload.get(1..17)?.first_chunk::<16>()?;
+    Some(EventId::from_bytes(*id))
+}
+
+/// Reads a payload without copying it; `None` when it is no envelope.
+#[must_use]
+pub fn decode(payload: &Bytes) -> Option<Envelope> {
+    let id = id_of(payload)?;
+    let kind = *payload.first()?;
+    let mut rest = payload.get(17..)?;
+    let count = usize::try_from(varint::take(&mut rest)?).ok()?;
+    if count > limits::MAX_HEADERS {
+        return None;
+    }
+    let mut headers = Headers::new();
+    for _ in 0..count {
+        let name = std::str::from_utf8(part(&mut rest)?).ok()?.to_owned();
+        let value = payload.slice_ref(part(&mut rest)?);
+        headers.push(name, value);
+    }
+    let data = payload.slice_ref(rest);
+    let data = match kind {
+        0 => EventData::Binary(data),
+        1 => EventData::Json(data),
+        2 => EventData::text_from_bytes(data).ok()?,
+        _ => return None,
+    };
+    Some(Envelope { id, headers, data })
+}
+
+fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = usize::try_from(varint::take(rest)?).ok()?;
+    let (part, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    Some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn envelopes_survive_a_round_trip(
+            id: [u8; 16],
+            pairs in proptest::collection::vec(("[a-z]{0,9}", proptest::collection::vec(any::<u8>(), 0..9)), 0..5),
+            text in "\\PC{0,50}",
+        ) {
+            let mut headers = Headers::new();
+            for (name, value) in pairs {
+                headers.push(name, value);
+            }
+            let id = EventId::from_bytes(id);
+            for data in [EventData::text(text.clone()), EventData::binary(text.clone()), EventData::json(text.clone())] {
+                let mut out = Vec::new();
+                encode(id, &headers, &data, &mut out).expect("within limits");
+                let expected = Envelope { id, headers: headers.clone(), data };
+                prop_assert_eq!(decode(&out.into()), Some(expected));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = decode(&bytes.into());
+        }
+    }
+}

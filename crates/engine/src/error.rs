@@ -1,0 +1,102 @@
+//! What can go wrong with topics and events.
+
+use cairn_types::{ErrorKind, InvalidName, Offset, Partition, Topic};
+
+/// Result of an engine operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No such topic.
+    #[error("there is no topic {topic}; create it first")]
+    NoTopic {
+        /// Its name.
+        topic: Topic,
+    },
+    /// The topic exists with other settings.
+    #[error("topic {topic} exists already with other settings")]
+    TopicExists {
+        /// Its name.
+        topic: Topic,
+    },
+    /// The topic has no such partition.
+    #[error("topic {topic} has {count} partitions, there is no partition {partition}")]
+    NoPartition {
+        /// The topic.
+        topic: Topic,
+        /// The partition asked for.
+        partition: Partition,
+        /// How many there are.
+        count: u32,
+    },
+    /// Somebody else appended first.
+    #[error(
+        "the partition's next offset is {actual}, not {expected}; read what was added and decide again"
+    )]
+    Conflict {
+        /// What the caller expected.
+        expected: Offset,
+        /// The next offset.
+        actual: Offset,
+    },
+    /// A name that is not allowed.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// Data that is not JSON.
+    #[error("event {index} is not JSON at line {line}, column {column}: {reason}")]
+    InvalidJson {
+        /// Place of the event in the batch.
+        index: usize,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Something over its limit.
+    #[error("{what} of {found} is over the limit of {limit}")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Its size.
+        found: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A record that does not hold what its kind says.
+    #[error("the record at LSN {lsn} is damaged: {cause}")]
+    Damaged {
+        /// Its place.
+        lsn: cairn_types::Lsn,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] cairn_segment::Error),
+}
+
+impl Error {
+    /// What the caller can do next.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoTopic { .. } | Self::NoPartition { .. } => ErrorKind::NotFound,
+            Self::TopicExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::InvalidName(_) | Self::InvalidJson { .. } | Self::TooLarge { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Log(error) => error.kind(),
+        }
+    }
+}
+
+impl From<cairn_codec::Error> for Error {
+    fn from(error: cairn_codec::Error) -> Self {
+        Self::Log(error.into())
+    }
+}

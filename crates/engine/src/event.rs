@@ -1,0 +1,96 @@
+//! What users hand in: events to append and settings of topics.
+
+use bytes::Bytes;
+use cairn_segment::Compression;
+use cairn_types::{EventData, EventId, Headers, Partition, Timestamp};
+
+/// Settings of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// How many partitions, from 1.
+    pub partitions: u32,
+    /// Codec of its events.
+    pub compression: Compression,
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self { partitions: 1, compression: Compression::None }
+    }
+}
+
+/// An event to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Identity. When it is given, appending it again within the window of recent ids returns
+    /// the first one's place; otherwise a `UUIDv7` is made.
+    pub id: Option<EventId>,
+    /// Partition; by the key's hash, or in turn, when it is not given.
+    pub partition: Option<Partition>,
+    /// Key.
+    pub key: Option<Bytes>,
+    /// Headers.
+    pub headers: Headers,
+    /// Data.
+    pub data: EventData,
+    /// Time; that of the commit when it is not given.
+    pub timestamp: Option<Timestamp>,
+}
+
+impl NewEvent {
+    /// An event with this data.
+    #[must_use]
+    pub const fn new(data: EventData) -> Self {
+        Self {
+            id: None,
+            partition: None,
+            key: None,
+            headers: Headers::new(),
+            data,
+            timestamp: None,
+        }
+    }
+
+    /// An event with JSON data, validated on append.
+    pub fn json(data: impl Into<Bytes>) -> Self {
+        Self::new(EventData::json(data))
+    }
+
+    /// An event with text.
+    pub fn text(data: impl Into<String>) -> Self {
+        Self::new(EventData::text(data))
+    }
+
+    /// An event with bytes.
+    pub fn binary(data: impl Into<Bytes>) -> Self {
+        Self::new(EventData::binary(data))
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Bytes>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the identity, which makes the append idempotent.
+    #[must_use]
+    pub const fn with_id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Sets the partition.
+    #[must_use]
+    pub const fn in_partition(mut self, partition: u32) -> Self {
+        self.partition = Some(Partition::new(partition));
+        self
+    }
+
+    /// Sets the time.
+    #[must_use]
+    pub const fn at(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+}

@@ -1,0 +1,153 @@
+//! Payloads of the system stream's records: topics and group offsets. Truth.
+//!
+//! Topic created: version 1, codec u8, codec level i32, topic id u32, first stream u32,
+//! partitions u32, name. Topic dropped: version 1, topic id u32. Group offset: version 1,
+//! topic id u32, partition u32, next offset u64, group name. All little-endian.
+
+use cairn_segment::Compression;
+use cairn_types::{GroupName, Offset, Partition, StreamId, Topic};
+
+use crate::TopicConfig;
+
+const VERSION: u8 = 1;
+
+/// A topic as it was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicCreated {
+    /// Number of the topic, never used again.
+    pub id: u32,
+    /// Stream of its first partition; the others follow.
+    pub first_stream: StreamId,
+    /// Its settings.
+    pub config: TopicConfig,
+    /// Its name.
+    pub name: Topic,
+}
+
+impl TopicCreated {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let level: i32 = match self.config.compression {
+            Compression::Zstd { level } => level,
+            _ => 0,
+        };
+        let mut out = vec![VERSION, self.config.compression.id().get()];
+        out.extend_from_slice(&level.to_le_bytes());
+        out.extend_from_slice(&self.id.to_le_bytes());
+        out.extend_from_slice(&self.first_stream.get().to_le_bytes());
+        out.extend_from_slice(&self.config.partitions.to_le_bytes());
+        out.extend_from_slice(self.name.as_str().as_bytes());
+        out
+    }
+
+    /// Reads a payload.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (head, rest) = payload.split_first_chunk::<2>()?;
+        let (level, rest) = rest.split_first_chunk::<4>()?;
+        let (id, rest) = rest.split_first_chunk::<4>()?;
+        let (first_stream, rest) = rest.split_first_chunk::<4>()?;
+        let (partitions, name) = rest.split_first_chunk::<4>()?;
+        let compression = match head {
+            [VERSION, 0] => Compression::None,
+            [VERSION, 1] => Compression::Lz4,
+            [VERSION, 2] => Compression::Zstd { level: i32::from_le_bytes(*level) },
+            [VERSION, codec] => Compression::Custom(*codec),
+            _ => return None,
+        };
+        let partitions = u32::from_le_bytes(*partitions);
+        Some(Self {
+            id: u32::from_le_bytes(*id),
+            first_stream: StreamId::new(u32::from_le_bytes(*first_stream)),
+            config: TopicConfig { partitions, compression },
+            name: Topic::from_bytes(name).ok()?,
+        })
+    }
+}
+
+/// How far a group has read a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupOffset {
+    /// Number of the topic.
+    pub topic_id: u32,
+    /// The partition.
+    pub partition: Partition,
+    /// The next offset to read.
+    pub next: Offset,
+    /// The group.
+    pub group: GroupName,
+}
+
+impl GroupOffset {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.topic_id.to_le_bytes());
+        out.extend_from_slice(&self.partition.get().to_le_bytes());
+        out.extend_from_slice(&self.next.get().to_le_bytes());
+        out.extend_from_slice(self.group.as_str().as_bytes());
+        out
+    }
+
+    /// Reads a payload.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (&[VERSION], rest) = payload.split_first_chunk::<1>()? else { return None };
+        let (topic_id, rest) = rest.split_first_chunk::<4>()?;
+        let (partition, rest) = rest.split_first_chunk::<4>()?;
+        let (next, group) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            topic_id: u32::from_le_bytes(*topic_id),
+            partition: Partition::new(u32::from_le_bytes(*partition)),
+            next: Offset::new(u64::from_le_bytes(*next)),
+            group: GroupName::from_bytes(group).ok()?,
+        })
+    }
+}
+
+/// The payload of a dropped topic's record.
+#[must_use]
+pub fn encode_dropped(topic_id: u32) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&topic_id.to_le_bytes());
+    out
+}
+
+/// Reads the payload of a dropped topic's record.
+#[must_use]
+pub fn decode_dropped(payload: &[u8]) -> Option<u32> {
+    match payload.split_first_chunk::<1>()? {
+        (&[VERSION], id) => {
+            Some(u32::from_le_bytes(*id.first_chunk::<4>().filter(|_| id.len() == 4)?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_survive_a_round_trip() {
+        for compression in [Compression::None, Compression::Lz4, Compression::Zstd { level: 7 }] {
+            let created = TopicCreated {
+                id: 3,
+                first_stream: StreamId::new(9),
+                config: TopicConfig { partitions: 4, compression },
+                name: Topic::new("orders").expect("valid"),
+            };
+            assert_eq!(TopicCreated::decode(&created.encode()), Some(created));
+        }
+        let offset = GroupOffset {
+            topic_id: 3,
+            partition: Partition::new(1),
+            next: Offset::new(77),
+            group: GroupName::new("billing").expect("valid"),
+        };
+        assert_eq!(GroupOffset::decode(&offset.encode()), Some(offset));
+        assert_eq!(decode_dropped(&encode_dropped(5)), Some(5));
+    }
+}

@@ -1,0 +1,190 @@
+//! Reading events of one partition, forward and backward, by offset and by time.
+
+use cairn_segment::{Log, RecordRef, StreamScan};
+use cairn_types::{Event, Offset, Partition, StreamId, Timestamp, Topic};
+
+use crate::{Engine, Error, Result, envelope};
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// At this offset, or the first after it that is still there.
+    Offset(Offset),
+    /// At the first event with this time or a later one.
+    Time(Timestamp),
+    /// At the first event that is still there.
+    Earliest,
+    /// After the newest event.
+    Latest,
+}
+
+/// Events of a partition in order. It ends at the newest event that is visible; calling `next`
+/// again later goes on.
+#[derive(Debug)]
+pub struct Events {
+    topic: Topic,
+    partition: Partition,
+    scan: StreamScan,
+}
+
+impl Events {
+    /// The next event as it lies in the log, without making an [`Event`] of it.
+    ///
+    /// # Errors
+    /// As [`StreamScan::next_record`].
+    pub fn next_raw(&mut self) -> Result<Option<RecordRef<'_>>> {
+        Ok(self.scan.next_record()?)
+    }
+
+    /// The least offset that the next event can have.
+    #[must_use]
+    pub fn position(&self) -> Offset {
+        Offset::new(self.scan.position())
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.scan.next_record() {
+                Ok(None) => return None,
+                Ok(Some(record)) => match to_event(&self.topic, self.partition, &record) {
+                    // An erased event has no content left to show.
+                    Ok(None) => {}
+                    Ok(Some(event)) => return Some(Ok(event)),
+                    Err(error) => return Some(Err(error)),
+                },
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+    }
+}
+
+/// The event in a record; `None` when it was erased.
+pub(crate) fn to_event(
+    topic: &Topic,
+    partition: Partition,
+    record: &RecordRef<'_>,
+) -> Result<Option<Event>> {
+    let Some(payload) = record.payload_bytes() else { return Ok(None) };
+    let cause = "its payload is no event";
+    let envelope = envelope::decode(&payload).ok_or(Error::Damaged { lsn: record.lsn, cause })?;
+    Ok(Some(Event {
+        id: envelope.id,
+        topic: topic.clone(),
+        partition,
+        offset: Offset::new(record.view.sequence),
+        lsn: record.lsn,
+        key: record.key_bytes(),
+        headers: envelope.headers,
+        data: envelope.data,
+        timestamp: record.view.timestamp,
+    }))
+}
+
+impl Engine {
+    /// Events of a partition from an offset on.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`], [`Error::NoPartition`].
+    pub fn events(&self, topic: &str, partition: u32, from: u64) -> Result<Events> {
+        self.events_from(topic, partition, From::Offset(Offset::new(from)))
+    }
+
+    /// Events of a partition from anywhere on.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`], [`Error::NoPartition`], or the log's.
+    pub fn events_from(&self, topic: &str, partition: u32, from: From) -> Result<Events> {
+        let entry = self.entry(topic)?;
+        let partition = Partition::new(partition);
+        let stream = entry.stream(partition)?;
+        let log = self.log();
+        let start = match from {
+            From::Offset(offset) => offset.get(),
+            From::Earliest => 0,
+            From::Latest => log.visible_end_of(stream)?,
+            From::Time(time) => match log.sequence_at_time(stream, time)? {
+                Some(sequence) => sequence,
+                None => log.visible_end_of(stream)?,
+            },
+        };
+        let scan = log.scan_stream(stream, start);
+        Ok(Events { topic: entry.meta.name.clone(), partition, scan })
+    }
+
+    /// The newest events of a partition, newest first: `count` of them, before an offset
+    /// (exclusive) or from the end. The cost does not depend on how long the partition is.
+    ///
+    /// # Errors
+    /// As [`events_from`](Self::events_from).
+    pub fn newest(
+        &self,
+        topic: &str,
+        partition: u32,
+        before: Option<Offset>,
+        count: usize,
+    ) -> Result<Vec<Event>> {
+        let entry = self.entry(topic)?;
+        let partition = Partition::new(partition);
+        let stream = entry.stream(partition)?;
+        let log = self.log();
+        let end = log.visible_end_of(stream)?;
+        let mut next = before.map_or(end, |offset| offset.get().min(end));
+        let mut events = Vec::new();
+        while events.len() < count && next > 0 {
+            let Some(sequence) = log.sequence_at_or_before(stream, next - 1)? else { break };
+            let mut scan = log.scan_stream(stream, sequence);
+            if let Some(record) = scan.next_record()? {
+                events.extend(to_event(&entry.meta.name, partition, &record)?);
+            }
+            next = sequence;
+        }
+        Ok(events)
+    }
+
+    /// One event.
+    ///
+    /// # Errors
+    /// The log's [`NoSuchSequence`](cairn_segment::Error::NoSuchSequence) when it is not there.
+    pub fn event(&self, topic: &str, partition: u32, offset: u64) -> Result<Event> {
+        let stream = self.entry(topic)?.stream(Partition::new(partition))?;
+        let mut events = self.events(topic, partition, offset)?;
+        match events.next() {
+            Some(Ok(event)) if event.offset.get() == offset => Ok(event),
+            Some(Err(error)) => Err(error),
+            _ => Err(cairn_segment::Error::NoSuchSequence { stream, sequence: offset }.into()),
+        }
+    }
+
+    /// The offset that the partition's next event will get, counting visible events only.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`], [`Error::NoPartition`].
+    pub fn next_offset(&self, topic: &str, partition: u32) -> Result<Offset> {
+        let stream = self.entry(topic)?.stream(Partition::new(partition))?;
+        Ok(Offset::new(self.log().visible_end_of(stream)?))
+    }
+
+    /// The newest event's offset, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`], [`Error::NoPartition`].
+    pub fn latest_offset(&self, topic: &str, partition: u32) -> Result<Option<Offset>> {
+        Ok(self.next_offset(topic, partition)?.checked_sub(1))
+    }
+}
+
+/// What the engine asks of the log about a stream's end.
+trait VisibleEnd {
+    fn visible_end_of(&self, stream: StreamId) -> Result<u64>;
+}
+
+impl VisibleEnd for Log {
+    fn visible_end_of(&self, stream: StreamId) -> Result<u64> {
+        let newest = self.sequence_at_or_before(stream, u64::MAX)?;
+        Ok(newest.map_or(0, |sequence| sequence + 1))
+    }
+}

@@ -1,0 +1,130 @@
+//! The table of topics and group offsets. Derived: rebuilt at open from the records of the
+//! system stream, and from nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cairn_segment::{Log, RecordKind};
+use cairn_types::{GroupName, Offset, Partition, StreamId, Topic};
+
+use crate::metadata::{GroupOffset, TopicCreated, decode_dropped};
+use crate::{Error, NewEvent, Result};
+
+/// A live topic.
+#[derive(Debug)]
+pub(crate) struct TopicEntry {
+    pub(crate) meta: TopicCreated,
+    /// Where the next event without a key goes.
+    turn: AtomicU64,
+}
+
+impl TopicEntry {
+    fn new(meta: TopicCreated) -> Self {
+        Self { meta, turn: AtomicU64::new(0) }
+    }
+
+    /// Stream of a partition.
+    pub(crate) fn stream(&self, partition: Partition) -> Result<StreamId> {
+        let count = self.meta.config.partitions;
+        if partition.get() >= count {
+            let topic = self.meta.name.clone();
+            return Err(Error::NoPartition { topic, partition, count });
+        }
+        Ok(StreamId::new(self.meta.first_stream.get() + partition.get()))
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.meta.config.partitions).map(Partition::new)
+    }
+
+    /// Partition of a new event: its own, by its key, or in turn.
+    pub(crate) fn choose(&self, event: &NewEvent) -> Partition {
+        let count = u64::from(self.meta.config.partitions);
+        let number = match (&event.partition, &event.key) {
+            (Some(partition), _) => return *partition,
+            (None, Some(key)) => fnv1a(key) % count,
+            (None, None) => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        Partition::new(u32::try_from(number).expect("below the number of partitions"))
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo): which partition a key goes to must never change.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The view.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) topics: BTreeMap<Topic, Arc<TopicEntry>>,
+    /// Next offset by group, topic id and partition.
+    pub(crate) groups: BTreeMap<GroupName, BTreeMap<(u32, Partition), Offset>>,
+    pub(crate) next_topic_id: u32,
+    pub(crate) next_stream: u32,
+    /// Sequence of the system stream that comes next.
+    applied: u64,
+}
+
+impl View {
+    /// An empty view; streams are numbered from 1, 0 is the system stream.
+    pub(crate) fn new() -> Self {
+        Self { next_topic_id: 1, next_stream: 1, ..Self::default() }
+    }
+
+    /// Applies what the log holds beyond what was applied.
+    pub(crate) fn catch_up(&mut self, log: &Log) -> Result<()> {
+        let mut scan = log.scan_stream(StreamId::SYSTEM, self.applied);
+        while let Some(record) = scan.next_record()? {
+            let payload = record.payload().unwrap_or_default();
+            self.applied = record.view.sequence + 1;
+            self.apply(record.view.kind, payload)
+                .ok_or(Error::Damaged { lsn: record.lsn, cause: "not a valid system record" })?;
+        }
+        Ok(())
+    }
+
+    /// Applies one record; the same for the same record, whenever it happens.
+    pub(crate) fn apply(&mut self, kind: RecordKind, payload: &[u8]) -> Option<()> {
+        match kind {
+            RecordKind::STREAM_CREATED => {
+                let meta = TopicCreated::decode(payload)?;
+                let next = meta.first_stream.get().checked_add(meta.config.partitions)?;
+                self.next_stream = self.next_stream.max(next);
+                self.next_topic_id = self.next_topic_id.max(meta.id.checked_add(1)?);
+                self.topics.insert(meta.name.clone(), Arc::new(TopicEntry::new(meta)));
+            }
+            RecordKind::STREAM_DROPPED => {
+                let id = decode_dropped(payload)?;
+                self.topics.retain(|_, entry| entry.meta.id != id);
+                for offsets in self.groups.values_mut() {
+                    offsets.retain(|(topic_id, _), _| *topic_id != id);
+                }
+            }
+            RecordKind::GROUP_OFFSET => {
+                let offset = GroupOffset::decode(payload)?;
+                let group = self.groups.entry(offset.group).or_default();
+                group.insert((offset.topic_id, offset.partition), offset.next);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    pub(crate) fn mark_applied(&mut self, sequence: u64) {
+        self.applied = self.applied.max(sequence + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_key_hash_is_the_published_one() {
+        assert_eq!(super::fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(super::fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(super::fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}
