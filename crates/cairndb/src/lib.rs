@@ -1,2 +1,47 @@
-//! Placeholder until the first slice lands.
+//! Cairn: an embedded database whose append-only, hash-chained log is the database.
+//!
+//! This crate re-exports the stack under one roof; every layer is also a crate of its own.
+//!
+//! ```
+//! use cairndb::prelude::*;
+//!
+//! let dir = tempfile::tempdir()?;
+//! let engine = Engine::open(dir.path().join("data"))?;
+//!
+//! // A topic with two partitions; events of one key stay in one partition, in order.
+//! engine.create_topic("orders", TopicConfig { partitions: 2, ..TopicConfig::default() })?;
+//! let placed = engine.append("orders", NewEvent::json(r#"{"id":1}"#).with_key("alice"))?;
+//! engine.append("orders", NewEvent::json(r#"{"id":2}"#).with_key("alice"))?;
+//!
+//! // Read from anywhere; nothing is copied.
+//! let partition = placed.partition.get();
+//! for event in engine.events("orders", partition, 0)? {
+//!     let event = event?;
+//!     println!("{} {}", event.offset, event.data.as_str().unwrap_or_default());
+//! }
+//!
+//! // A group remembers how far it has read, across restarts.
+//! let mut consumer = engine.consumer("billing", "orders")?;
+//! assert_eq!(consumer.poll(10)?.len(), 2);
+//! consumer.commit()?;
+//!
+//! // Every byte that was committed is covered by the chain.
+//! assert!(engine.verify(&VerifyOptions::default())?.is_intact());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+
+pub use cairn_codec as codec;
+pub use cairn_engine as engine;
+pub use cairn_segment as log;
+pub use cairn_types as types;
+pub use cairn_vfs as vfs;
+
+/// What most programs need.
+pub mod prelude {
+    pub use cairn_engine::{Appended, Consumer, Engine, Events, From, NewEvent, TopicConfig};
+    pub use cairn_segment::{Compression, Log, LogConfig, Retention, VerifyOptions};
+    pub use cairn_types::{
+        Durability, Event, EventData, EventId, Lsn, Offset, Partition, Timestamp, Topic,
+    };
+}

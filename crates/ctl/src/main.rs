@@ -1,2 +1,26 @@
-//! The cairn command line.
-fn main() {}
+//! The `cairn` command line: a thin layer over the engine.
+//!
+//! Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable (locked, full,
+//! closed, or the disk failed).
+#![forbid(unsafe_code)]
+
+mod cli;
+mod cmd;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cmd::run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("cairn: {error:#}");
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}

@@ -49,9 +49,7 @@ impl std::fmt::Display for Corruption {
 #[non_exhaustive]
 pub enum Error {
     /// Stored bytes are not what was written. Nothing was changed or cut away.
-    #[error(
-        "damaged: {0}; run `cairn verify` for the extent, restore from a copy, or `cairn repair` to quarantine"
-    )]
+    #[error("damaged: {0}")]
     Corrupt(Corruption),
     /// A segment between two others is absent.
     #[error(

@@ -1,0 +1,149 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An embedded database whose append-only, hash-chained log is the database.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cairn",
+    version,
+    after_help = "Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable."
+)]
+pub struct Cli {
+    /// Directory of the store.
+    #[arg(long, global = true, env = "CAIRN_DATA", default_value = "./cairn-data")]
+    pub data: PathBuf,
+    /// Print JSON, one value a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When an append is acknowledged: sync, buffered or interval:50ms.
+    #[arg(long, global = true, default_value = "sync")]
+    pub durability: cairndb::types::Durability,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A guided tour on real data, in a temporary directory.
+    Tour,
+    /// Append every line of a JSON Lines file as an event.
+    Import(Import),
+    /// Append one event, or every line of standard input.
+    Append(Append),
+    /// Print events of a partition.
+    Read(Read),
+    /// Print the newest events, and with --follow those to come.
+    Tail(Tail),
+    /// List topics.
+    Topics,
+    /// List consumer groups and how far they are behind.
+    Groups,
+    /// Check every byte of the store.
+    Verify,
+    /// Print figures of the store.
+    Stats,
+    /// Print records as they lie in the log.
+    Inspect(Inspect),
+    /// Look for what is wrong and say what to do.
+    Doctor,
+    /// Print all events of a topic as JSON Lines.
+    Export {
+        /// Topic.
+        topic: String,
+    },
+    /// Print a completion script.
+    Completions {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Topic; created when it does not exist.
+    pub topic: String,
+    /// JSON Lines file.
+    pub file: PathBuf,
+    /// Field whose value becomes the key; a/b/c for nested fields.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Field with the event's time: RFC 3339 text, or a number of milliseconds since 1970.
+    #[arg(long)]
+    pub time: Option<String>,
+    /// Partitions of a topic that is created.
+    #[arg(long, default_value_t = 1)]
+    pub partitions: u32,
+}
+
+/// Arguments of `append`.
+#[derive(Debug, Args)]
+pub struct Append {
+    /// Topic; created when it does not exist.
+    pub topic: String,
+    /// `-` reads events from standard input, one a line.
+    #[arg(value_parser = ["-"])]
+    pub stdin: Option<String>,
+    /// Partition.
+    #[arg(long)]
+    pub partition: Option<u32>,
+    /// Key.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The event's data: stored as JSON when it is JSON, else as text.
+    #[arg(long, conflicts_with_all = ["file", "stdin"])]
+    pub data: Option<String>,
+    /// A file with the event's data.
+    #[arg(long, conflicts_with = "stdin")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `read`.
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    #[arg(long, default_value_t = 0)]
+    pub partition: u32,
+    /// Offset, or time in RFC 3339, to begin at.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// At most this many events.
+    #[arg(long)]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    #[arg(long, default_value_t = 0)]
+    pub partition: u32,
+    /// How many of the newest events.
+    #[arg(long, default_value_t = 10)]
+    pub limit: usize,
+    /// Go on with events to come, also those of another process.
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// LSN to begin at.
+    #[arg(long, default_value_t = 0)]
+    pub from: u64,
+    /// At most this many records.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+}

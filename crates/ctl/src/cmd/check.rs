@@ -1,0 +1,142 @@
+//! `verify`, `stats`, `inspect`, `doctor`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use cairndb::codec::CodecRegistry;
+use cairndb::log::{Error, Log, VerifyReport, verify_store};
+use cairndb::prelude::*;
+use serde_json::json;
+
+use super::{line, open_read_only, vfs};
+use crate::cli::{Cli, Inspect};
+use crate::exit::Damaged;
+
+fn run_verify(cli: &Cli) -> Result<VerifyReport> {
+    Ok(verify_store(&*vfs(cli)?, &CodecRegistry::standard(), &VerifyOptions::default())?)
+}
+
+/// Checks every byte.
+pub fn verify(cli: &Cli, out: &mut impl Write) -> Result<()> {
+    let report = run_verify(cli)?;
+    print_report(cli, &report, out)?;
+    if report.is_intact() { Ok(()) } else { Err(Damaged(report.damage.len()).into()) }
+}
+
+/// Prints what verification found.
+pub fn print_report(cli: &Cli, report: &VerifyReport, out: &mut impl Write) -> Result<()> {
+    if cli.json {
+        let damage: Vec<_> = report
+            .damage
+            .iter()
+            .map(|d| json!({ "file": d.file, "position": d.position, "lsn": d.lsn.map(Lsn::get), "cause": d.cause }))
+            .collect();
+        return line(
+            out,
+            json!({
+                "intact": report.is_intact(), "segments": report.segment_count,
+                "batches": report.batch_count, "records": report.record_count,
+                "chain": report.chain.map(|chain| chain.to_string()), "damage": damage,
+            }),
+        );
+    }
+    for damage in &report.damage {
+        line(out, format!("damaged: {damage}"))?;
+    }
+    for damage in &report.derived_damage {
+        line(out, format!("rebuildable: {damage}"))?;
+    }
+    if let Some(torn) = &report.torn {
+        line(out, format!("torn tail, never acknowledged: {torn}"))?;
+    }
+    let VerifyReport { segment_count, batch_count, record_count, len, .. } = report;
+    line(
+        out,
+        format!(
+            "{record_count} records in {batch_count} batches and {segment_count} segments, {len} bytes"
+        ),
+    )?;
+    if let (true, Some(end), Some(chain)) = (report.is_intact(), report.end_lsn, report.chain) {
+        line(out, format!("intact up to LSN {end}, chain {chain}"))?;
+    }
+    Ok(())
+}
+
+/// Prints figures.
+pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
+    let engine = open_read_only(cli)?;
+    let stats = engine.log().stats()?;
+    let head = engine.log().head();
+    if cli.json {
+        return line(
+            out,
+            json!({
+                "start_lsn": stats.start_lsn.get(), "end_lsn": stats.visible_end.get(),
+                "durable_end": stats.durable_end.get(), "segments": stats.segment_count,
+                "stored_bytes": stats.stored_len, "batches": stats.batch_count,
+                "checkpoints": stats.checkpoint_count, "topics": engine.topics().len(),
+                "chain": head.chain.to_string(),
+            }),
+        );
+    }
+    line(out, format!("records      {} to {}", stats.start_lsn, stats.visible_end))?;
+    line(out, format!("batches      {}", stats.batch_count))?;
+    line(out, format!("segments     {}", stats.segment_count))?;
+    line(out, format!("stored       {} bytes", stats.stored_len))?;
+    line(out, format!("checkpoints  {}", stats.checkpoint_count))?;
+    line(out, format!("topics       {}", engine.topics().len()))?;
+    line(out, format!("chain        {}", head.chain))
+}
+
+/// Prints records as they lie in the log.
+pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
+    let log = Log::open_read_only(&cli.data)?;
+    let from = Lsn::new(args.from).max(log.start_lsn());
+    let mut scan = log.scan(from);
+    for _ in 0..args.limit {
+        let Some(record) = scan.next_record()? else { break };
+        let view = &record.view;
+        let (lsn, leaf, len) = (record.lsn, record.leaf(), view.payload_len);
+        let key = view.key.map(String::from_utf8_lossy);
+        if cli.json {
+            line(
+                out,
+                json!({
+                    "lsn": lsn.get(), "kind": view.kind.to_string(), "stream": view.stream.get(),
+                    "sequence": view.sequence, "timestamp": view.timestamp.to_string(),
+                    "key": key, "payload_len": len, "leaf": leaf.to_string(),
+                }),
+            )?;
+        } else {
+            let (kind, stream, sequence) = (view.kind, view.stream, view.sequence);
+            line(
+                out,
+                format!("{lsn:>8} {kind:<14} stream {stream} #{sequence} {len} bytes, leaf {leaf}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for what is wrong and says what to do.
+pub fn doctor(cli: &Cli, out: &mut impl Write) -> Result<()> {
+    match open_read_only(cli) {
+        Ok(engine) => line(out, format!("opens: yes, {} topics", engine.topics().len()))?,
+        Err(error) => {
+            let missing = error
+                .downcast_ref::<cairndb::engine::Error>()
+                .is_some_and(|e| matches!(e, cairndb::engine::Error::Log(Error::NoStore)));
+            if missing {
+                return Err(error);
+            }
+            line(out, format!("opens: no: {error:#}"))?;
+        }
+    }
+    let report = run_verify(cli)?;
+    print_report(cli, &report, out)?;
+    if !report.is_intact() {
+        line(out, "what to do: copy the directory away first; then restore the files named above")?;
+        return Err(Damaged(report.damage.len()).into());
+    }
+    line(out, "nothing is wrong")
+}

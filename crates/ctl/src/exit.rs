@@ -1,0 +1,64 @@
+//! Exit codes from errors.
+
+use cairndb::types::ErrorKind;
+
+/// Damage that a command found and printed.
+#[derive(Debug)]
+pub struct Damaged(pub usize);
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} places are damaged; restore the files named above from a copy", self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Something a user named that is not there.
+#[derive(Debug)]
+pub struct NotFound(pub String);
+
+impl std::fmt::Display for NotFound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotFound {}
+
+/// The exit code for an error: 1 not found, 2 usage, 3 damaged, 4 unavailable.
+pub fn code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<Damaged>() {
+            return 3;
+        }
+        if cause.is::<NotFound>() {
+            return 1;
+        }
+        let engine =
+            cause.downcast_ref::<cairndb::engine::Error>().map(cairndb::engine::Error::kind);
+        let log = cause.downcast_ref::<cairndb::log::Error>().map(cairndb::log::Error::kind);
+        let file = cause.downcast_ref::<cairndb::vfs::Error>().map(cairndb::vfs::Error::kind);
+        if let Some(kind) = engine.or(log).or(file) {
+            return match kind {
+                ErrorKind::NotFound => 1,
+                ErrorKind::Invalid | ErrorKind::Conflict => 2,
+                ErrorKind::Corrupt | ErrorKind::Unsupported => 3,
+                _ => 4,
+            };
+        }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return if io.kind() == std::io::ErrorKind::NotFound { 1 } else { 4 };
+        }
+    }
+    2
+}
+
+/// Whether the reader of our output went away, as `head` does.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
