@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser,
+};
 
 /// An embedded database whose append-only, hash-chained log is the database.
 #[derive(Debug, Parser)]
@@ -13,8 +15,8 @@ use clap::{Args, Parser, Subcommand};
 )]
 pub struct Cli {
     /// Directory of the store.
-    #[arg(long, global = true, env = "CAIRN_DATA", default_value = "./cairn-data")]
-    pub data: PathBuf,
+    #[arg(long = "data", value_name = "DIR", env = "CAIRN_DATA", default_value = "./cairn-data")]
+    pub store: PathBuf,
     /// Print JSON, one value a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -24,6 +26,34 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command with `--data DIR` also accepted after every subcommand but `append`, whose
+    /// own `--data` is the event.
+    pub fn grammar() -> clap::Command {
+        let dir = Arg::new("store_after")
+            .long("data")
+            .value_name("DIR")
+            .value_parser(value_parser!(PathBuf))
+            .help("Directory of the store");
+        Self::command().mut_subcommands(move |command| {
+            if command.get_name() == "append" { command } else { command.arg(dir.clone()) }
+        })
+    }
+
+    /// Parses the arguments of this process; prints help or a usage error and ends it.
+    pub fn from_process() -> Self {
+        let matches = Self::grammar().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let after = matches.subcommand().and_then(|(name, arguments): (&str, &ArgMatches)| {
+            (name != "append").then(|| arguments.get_one::<PathBuf>("store_after")).flatten()
+        });
+        if let Some(dir) = after {
+            cli.store.clone_from(dir);
+        }
+        cli
+    }
 }
 
 /// Commands.

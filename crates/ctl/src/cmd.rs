@@ -11,7 +11,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
-use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 
@@ -32,18 +31,18 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Inspect(args) => check::inspect(cli, args, out),
         Command::Doctor => check::doctor(cli, out),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "cairn", out);
+            clap_complete::generate(*shell, &mut Cli::grammar(), "cairn", out);
             Ok(())
         }
-        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(out)?),
+        Command::Man => Ok(clap_mangen::Man::new(Cli::grammar()).render(out)?),
     }
 }
 
 /// Opens the store for writing.
 fn open(cli: &Cli) -> Result<Engine> {
     let config = LogConfig { durability: cli.durability, ..LogConfig::default() };
-    let engine = Engine::open_with(&cli.data, config)
-        .with_context(|| format!("opening {}", cli.data.display()))?;
+    let engine = Engine::open_with(&cli.store, config)
+        .with_context(|| format!("opening {}", cli.store.display()))?;
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
         let len = report.cut_len;
@@ -56,11 +55,12 @@ fn open(cli: &Cli) -> Result<Engine> {
 
 /// Opens the store for reading, beside a process that may be writing it.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
-    Engine::open_read_only(&cli.data).with_context(|| format!("opening {}", cli.data.display()))
+    Engine::open_read_only(&cli.store).with_context(|| format!("opening {}", cli.store.display()))
 }
 
 fn vfs(cli: &Cli) -> Result<Arc<StdVfs>> {
-    let vfs = StdVfs::open(&cli.data).with_context(|| format!("opening {}", cli.data.display()))?;
+    let vfs =
+        StdVfs::open(&cli.store).with_context(|| format!("opening {}", cli.store.display()))?;
     Ok(Arc::new(vfs))
 }
 

@@ -90,7 +90,7 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
 
 /// Prints records as they lie in the log.
 pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
-    let log = Log::open_read_only(&cli.data)?;
+    let log = Log::open_read_only(&cli.store)?;
     let from = Lsn::new(args.from).max(log.start_lsn());
     let mut scan = log.scan(from);
     for _ in 0..args.limit {
