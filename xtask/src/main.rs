@@ -1,39 +1,45 @@
-//! Maintenance of the workspace: `cargo xtask ci`, `test`, `layers`, `tidy`, `bench`, `docs`.
+//! Maintenance of the workspace: `cargo xtask` lists what it can do.
+#![forbid(unsafe_code)]
 
+mod arguments;
+mod ci;
+mod gates;
+mod lanes;
 mod layers;
+mod process;
 mod tidy;
 
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::path::Path;
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use arguments::{Arguments, WrongUsage};
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  ci            everything that must be green before a change lands
-  test          tests of every crate, and doc tests
-  layers        dependencies follow the floor table
-  tidy          module docs, file sizes, names, marks, files and clocks in their place
-  bench [CRATE] criterion benchmarks
-  docs          API documentation, warnings denied";
+  ci                          everything that must be green before a change lands
+  test                        tests of every crate, doc tests, crash lanes in release mode
+  clippy                      lints, then the stricter list for library code
+  layers                      dependencies follow the floor table
+  tidy [--bless-format]       house rules; --bless-format records a documented format change
+  docs                        API documentation, warnings denied
+  deny                        licences, bans, sources and advisories of dependencies
+  bench [CRATE]               criterion benchmarks
+  versus [ARGS]               side by side with other engines (the benches/ workspace)
+  soak --hours N              the crash lanes for N hours
+  fuzz [TARGET] [--seconds N] fuzz one target or all, N seconds each (15)";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let command = arguments.first().map_or("", String::as_str);
-    let outcome = match command {
-        "ci" => ci(),
-        "test" => test(),
-        "layers" => layers::check_workspace(),
-        "tidy" => tidy::check_workspace(),
-        "bench" => bench(arguments.get(1).map(String::as_str)),
-        "docs" => docs(),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let outcome = enter_root().and_then(|()| dispatch(&command, Arguments::new(words)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<WrongUsage>() => {
+            eprintln!("{error}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
         Err(error) => {
             eprintln!("xtask {command}: {error:#}");
             ExitCode::FAILURE
@@ -41,66 +47,46 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every gate in order and stops at the first that fails.
-fn ci() -> Result<()> {
-    type Step = (&'static str, fn() -> Result<()>);
-    let steps: [Step; 7] = [
-        ("format", format),
-        ("layers", layers::check_workspace),
-        ("tidy", tidy::check_workspace),
-        ("clippy", clippy),
-        ("test", test),
-        ("README commands", readme),
-        ("docs", docs),
-    ];
-    for (name, step) in steps {
-        println!("== {name}");
-        let start = Instant::now();
-        step().with_context(|| format!("step `{name}`"))?;
-        println!("== {name}: ok after {} s", start.elapsed().as_secs());
-    }
-    println!("== all {} steps are green", steps.len());
-    Ok(())
+/// Every path in here is relative to the root of the workspace.
+fn enter_root() -> Result<()> {
+    let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR") else { return Ok(()) };
+    let root = Path::new(&manifest).parent().context("xtask lies in the workspace")?;
+    std::env::set_current_dir(root).with_context(|| root.display().to_string())
 }
 
-fn cargo(arguments: &[&str]) -> Result<()> {
-    run(Command::new(env!("CARGO")).args(arguments))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("starting {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?} ended with {status}");
-    }
-    Ok(())
-}
-
-fn format() -> Result<()> {
-    cargo(&["fmt", "--all", "--check"])
-}
-
-fn clippy() -> Result<()> {
-    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
-}
-
-fn test() -> Result<()> {
-    cargo(&["test", "--workspace", "--all-features"])
-}
-
-/// The first of the README's two commands; the second is `cargo xtask test`.
-fn readme() -> Result<()> {
-    cargo(&["run", "--quiet", "--release", "-p", "cairn-ctl", "--", "tour"])
-}
-
-fn bench(name: Option<&str>) -> Result<()> {
-    match name {
-        Some(name) => cargo(&["bench", "-p", name]),
-        None => cargo(&["bench", "--workspace"]),
-    }
-}
-
-fn docs() -> Result<()> {
-    run(Command::new(env!("CARGO"))
-        .args(["doc", "--workspace", "--no-deps", "--all-features"])
-        .env("RUSTDOCFLAGS", "-D warnings"))
+fn dispatch(command: &str, mut arguments: Arguments) -> Result<()> {
+    let plain: fn() -> Result<()> = match command {
+        "ci" => ci::run,
+        "test" => gates::test,
+        "clippy" => gates::clippy,
+        "layers" => layers::check_workspace,
+        "docs" => gates::docs,
+        "deny" => gates::deny,
+        "tidy" => {
+            let bless = arguments.flag("--bless-format");
+            arguments.finish()?;
+            return if bless { tidy::bless_format() } else { tidy::check_workspace() };
+        }
+        "bench" => {
+            let name = arguments.word();
+            arguments.finish()?;
+            return lanes::bench(name.as_deref());
+        }
+        "versus" => return lanes::versus(&arguments.rest()),
+        "soak" => {
+            let hours = arguments.number("--hours")?.ok_or(WrongUsage::missing("--hours N"))?;
+            arguments.finish()?;
+            return lanes::soak(hours);
+        }
+        "fuzz" => {
+            let seconds = arguments.number("--seconds")?.unwrap_or(15);
+            let target = arguments.word();
+            arguments.finish()?;
+            return lanes::fuzz(target.as_deref(), seconds);
+        }
+        "" => return Err(WrongUsage::new("a command is needed").into()),
+        other => return Err(WrongUsage::new(format!("there is no command `{other}`")).into()),
+    };
+    arguments.finish()?;
+    plain()
 }

@@ -1,0 +1,103 @@
+//! Lanes that take their time and are run by hand: benchmarks, soak, fuzzing.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{answers, cargo, run, run_cargo};
+
+/// Criterion benchmarks of one crate or of all.
+pub fn bench(name: Option<&str>) -> Result<()> {
+    match name {
+        Some(name) => run_cargo(&["bench", "-p", name]),
+        None => run_cargo(&["bench", "--workspace", "--exclude", "xtask"]),
+    }
+}
+
+/// Other engines beside this one, on the same work in the same run.
+pub fn versus(arguments: &[String]) -> Result<()> {
+    needs("benches/Cargo.toml", "the workspace with the other engines")?;
+    run(cargo()
+        .args(["run", "--release", "--manifest-path", "benches/Cargo.toml", "--"])
+        .args(arguments))
+}
+
+/// The soak tests of `cairn-tests`, which read their time from the environment.
+pub fn soak(hours: u64) -> Result<()> {
+    let seconds = hours.checked_mul(3600).context("that many hours")?;
+    let tests = ["test", "--release", "-p", "cairn-tests", "--", "soak"];
+    let list = cargo().args(tests).arg("--list").output().context("starting cargo test")?;
+    if !String::from_utf8_lossy(&list.stdout).contains("soak") {
+        bail!("cairn-tests has no test named `soak`: nothing would run");
+    }
+    run(cargo().args(tests).arg("--nocapture").env("CAIRN_SOAK_SECONDS", seconds.to_string()))
+}
+
+/// One fuzz target or all of them, each for so many seconds. It needs the nightly toolchain.
+pub fn fuzz(target: Option<&str>, seconds: u64) -> Result<()> {
+    needs("fuzz/Cargo.toml", "the workspace with the fuzz targets")?;
+    // Not the pinned cargo: choosing a toolchain by `+name` is rustup's doing.
+    let nightly = || {
+        let mut command = Command::new("cargo");
+        command.arg("+nightly");
+        command
+    };
+    if !answers(nightly().arg("--version")) {
+        bail!("the nightly toolchain is missing: `rustup toolchain install nightly`");
+    }
+    if !answers(nightly().args(["fuzz", "--version"])) {
+        bail!("cargo-fuzz is missing: `cargo install cargo-fuzz --locked`");
+    }
+    let limit = format!("-max_total_time={seconds}");
+    for name in chosen(targets()?, target)? {
+        run(nightly().args(["fuzz", "run", &name, "--", &limit]))?;
+    }
+    Ok(())
+}
+
+/// The fuzz targets there are, sorted.
+fn targets() -> Result<Vec<String>> {
+    let dir = Path::new("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let stem = path.file_stem().context("a file has a name")?;
+            names.push(stem.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn chosen(all: Vec<String>, target: Option<&str>) -> Result<Vec<String>> {
+    match target {
+        None if all.is_empty() => bail!("fuzz/fuzz_targets is empty"),
+        None => Ok(all),
+        Some(name) if all.iter().any(|known| known == name) => Ok(vec![name.to_owned()]),
+        Some(name) => bail!("there is no fuzz target `{name}`: {}", all.join(", ")),
+    }
+}
+
+fn needs(path: &str, what: &str) -> Result<()> {
+    if !Path::new(path).exists() {
+        bail!("{path} is missing: {what}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_fuzz_target_is_refused_with_the_known_ones() {
+        let all = vec!["batch".to_owned(), "segment".to_owned()];
+        assert_eq!(chosen(all.clone(), None).expect("all of them"), all);
+        assert_eq!(chosen(all.clone(), Some("batch")).expect("it is there"), ["batch"]);
+        let error = chosen(all, Some("tables")).expect_err("it is not there");
+        assert!(error.to_string().contains("batch, segment"), "{error}");
+        assert!(chosen(Vec::new(), None).is_err());
+    }
+}
