@@ -9,7 +9,7 @@ const CRASHES_A_LIFE: u32 = 10;
 
 fn lives() -> u64 {
     let crashes = std::env::var("CAIRN_CRASHES").ok().and_then(|text| text.parse().ok());
-    crashes.unwrap_or(20_000_u64) / u64::from(CRASHES_A_LIFE) / 3
+    crashes.unwrap_or(100_000_u64) / u64::from(CRASHES_A_LIFE) / 3
 }
 
 fn config(seed: u64) -> LifeConfig {

@@ -98,7 +98,7 @@ fn a_follower_sees_what_another_process_appends() {
 /// `CAIRN_KILLS` sets how many.
 #[test]
 fn acknowledged_events_survive_kill_9() {
-    let kills = std::env::var("CAIRN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let kills = std::env::var("CAIRN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let dir = tempfile::tempdir().expect("a directory");
     let mut acknowledged = 0_u64;
     for round in 0..kills {

@@ -77,5 +77,35 @@ fn reads(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, appends, reads);
+/// Many threads that each wait for the disk: they share syncs.
+fn contended(c: &mut Criterion) {
+    let dir = tempfile::tempdir_in(".").expect("a directory on the disk");
+    let mut group = c.benchmark_group("append 100 B, synced, one at a time");
+    group.throughput(Throughput::Elements(1));
+    for threads in [8_u64, 32, 128] {
+        let log = open(&dir.path().join(threads.to_string()), Durability::Sync);
+        group.bench_function(format!("{threads} threads"), |b| {
+            b.iter_custom(|appends| {
+                // The clock of a benchmark is its own business, not the log's.
+                let start = std::time::Instant::now();
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        let log = log.clone();
+                        scope.spawn(move || {
+                            let mut draft = Draft::new();
+                            fill(&mut draft, 1);
+                            for _ in 0..appends.div_ceil(threads) {
+                                log.append(&draft).expect("appends");
+                            }
+                        });
+                    }
+                });
+                start.elapsed()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, appends, contended, reads);
 criterion_main!(benches);
