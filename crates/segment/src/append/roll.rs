@@ -176,13 +176,23 @@ fn reserve(active: &mut Active, need: u64, durability: Durability) -> Result<()>
     }
     let small = need <= SMALL_BATCH_LEN as u64 && durability == Durability::Sync;
     let step = if small { ZEROED_STEP } else { RESERVED_STEP };
-    let target = wanted.max((active.allocated + step).min(active.capacity));
+    let ahead = wanted.max((active.allocated + step).min(active.capacity));
+    let outcome = match extend(active, ahead, small) {
+        // A nearly full disk may still hold this batch.
+        Err(error) if error.is_no_space() && wanted < ahead => extend(active, wanted, small),
+        outcome => outcome,
+    };
+    outcome.map_err(|error| no_space_or(error.into()))
+}
+
+/// Reserves the file up to `target`, and fills it with zeroes where syncs are to be quick.
+fn extend(active: &mut Active, target: u64, zeroed: bool) -> cairn_vfs::Result<()> {
     let (from, len) = (active.allocated, target - active.allocated);
     let file = &active.segment.file;
-    let outcome = file
-        .allocate(from, len)
-        .and_then(|()| if small { file.write_zeroes(from, len) } else { Ok(()) });
-    outcome.map_err(|error| no_space_or(error.into()))?;
+    file.allocate(from, len)?;
+    if zeroed {
+        file.write_zeroes(from, len)?;
+    }
     active.allocated = target;
     Ok(())
 }
