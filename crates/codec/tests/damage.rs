@@ -46,6 +46,16 @@ fn every_cut_is_found() {
     }
 }
 
+#[test]
+fn nothing_follows_a_record_that_cannot_be_read() {
+    let (mut bytes, _) = encode_plain(&sample(), Compression::None);
+    // The first record's kind becomes a reserved one.
+    bytes[BATCH_HEADER_LEN] = 99;
+    let header = BatchHeader::decode(&bytes, &crc()).expect("the header is whole");
+    let view = BatchView::new(&header, &bytes[BATCH_HEADER_LEN..]).expect("long enough");
+    assert_eq!(view.records().take(1000).filter(Result::is_err).count(), 1);
+}
+
 /// Puts correct CRCs over changed bytes, as an attacker with write access would.
 fn fix_crcs(bytes: &mut [u8]) {
     let crc = crc();

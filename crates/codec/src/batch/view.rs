@@ -263,10 +263,19 @@ impl<'a> BatchView<'a> {
         Ok(Self { header, statements })
     }
 
-    /// All records in order.
+    /// All records in order. After an error nothing follows: where the next record would begin
+    /// is then unknown.
     pub fn records(self) -> impl Iterator<Item = Result<RecordView<'a>>> {
         let mut cursor = StatementCursor::default();
-        std::iter::from_fn(move || cursor.next(self.header, self.statements))
+        let mut failed = false;
+        std::iter::from_fn(move || {
+            if failed {
+                return None;
+            }
+            let record = cursor.next(self.header, self.statements);
+            failed = matches!(record, Some(Err(_)));
+            record
+        })
     }
 
     /// A cursor whose next record is the one at `index`, found through the restart table.
