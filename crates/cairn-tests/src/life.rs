@@ -1,13 +1,15 @@
 //! One simulated life of a log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cairn_codec::CodecRegistry;
+use cairn_codec::{CodecRegistry, RecordView};
 use cairn_segment::mutation::Mutation;
 use cairn_segment::{
-    Draft, Error, Log, LogConfig, RecordDraft, RecordKind, VerifyOptions, verify_store,
+    CleanOptions, Draft, Error, Fate, Log, LogConfig, RecordDraft, RecordKind, VerifyOptions,
+    verify_store,
 };
-use cairn_types::{Durability, StreamId};
+use cairn_types::{Durability, Lsn, StreamId};
 use cairn_vfs::{ManualClock, Rng, SeededRng, SimConfig, SimVfs, Vfs};
 
 /// What kind of life.
@@ -42,6 +44,10 @@ pub struct Tally {
     pub full: u64,
     /// Times a failed write or sync stopped the log.
     pub poisoned: u64,
+    /// Segments that were cleaned.
+    pub cleaned: u64,
+    /// Crashes while the log was being cleaned.
+    pub cleaning_crashes: u64,
 }
 
 /// Why a life ended badly.
@@ -53,10 +59,14 @@ pub struct Life {
     config: LifeConfig,
     disk: SimVfs,
     rng: SeededRng,
-    /// Payload of every batch submitted, in order; a crash cuts it to what survived.
-    batches: Vec<Vec<u8>>,
+    /// Payloads of every batch submitted, in order; a crash cuts it to what survived.
+    batches: Vec<Vec<Vec<u8>>>,
     /// Batches that are certain to be there.
     certain: usize,
+    /// Records that were seen erased or dropped: they must stay so.
+    gone: BTreeSet<u64>,
+    /// Some cleaning was begun, so records that it may take may be gone.
+    cleaning_begun: bool,
     counter: u64,
 }
 
@@ -70,6 +80,8 @@ impl Life {
             rng: SeededRng::new(config.seed ^ 0x5eed),
             batches: Vec::new(),
             certain: 0,
+            gone: BTreeSet::new(),
+            cleaning_begun: false,
             counter: 0,
         }
     }
@@ -160,12 +172,14 @@ impl Life {
             payload[..8].copy_from_slice(&self.counter.to_le_bytes());
             let record = RecordDraft::new(RecordKind::USER, StreamId::new(1));
             draft.push(record, &payload).expect("within limits");
+            let mut payloads = vec![payload];
             if self.rng.below(3) == 0 {
                 draft.push(record, b"second").expect("within limits");
+                payloads.push(b"second".to_vec());
             }
             match log.submit(&draft, &[]) {
                 Ok(ticket) => {
-                    self.batches.push(payload);
+                    self.batches.push(payloads);
                     if log.wait(&ticket).is_ok() {
                         tally.acknowledged += 1;
                         if self.config.durability == Durability::Sync {
@@ -182,6 +196,19 @@ impl Life {
             if self.rng.below(40) == 0 && log.roll().is_ok() {
                 self.certain = self.batches.len();
             }
+            if self.rng.below(80) == 0 {
+                self.clean(log, tally);
+            }
+        }
+    }
+
+    /// Erases and drops records in complete segments.
+    fn clean(&mut self, log: &Log, tally: &mut Tally) {
+        self.cleaning_begun = true;
+        let mut fate = |lsn: Lsn, _: &RecordView<'_>| fate_of(lsn.get());
+        match log.clean(&mut fate, &CleanOptions::default()) {
+            Ok(cleaned) => tally.cleaned += cleaned.replaced_count as u64,
+            Err(_) => tally.cleaning_crashes += u64::from(self.disk.is_down()),
         }
     }
 
@@ -189,17 +216,11 @@ impl Life {
     fn judge(&mut self, log: &Log, tally: &mut Tally) -> Outcome {
         tally.cuts += u64::from(log.recovery_report().cut_at.is_some());
         tally.copies += u64::from(log.recovery_report().copied_records > 0);
-        let mut found = Vec::new();
+        let mut found: Vec<Option<Vec<u8>>> = Vec::new();
         let mut scan = log.scan(log.start_lsn());
         loop {
             match scan.next_record() {
-                Ok(Some(record)) => {
-                    let payload = record.payload().ok_or("a payload is gone")?;
-                    if payload == b"second" {
-                        continue;
-                    }
-                    found.push(payload.to_vec());
-                }
+                Ok(Some(record)) => found.push(record.payload().map(<[u8]>::to_vec)),
                 Ok(None) => break,
                 // A faulty disk may fail a read, and says so; nothing was wrongly answered.
                 Err(_) if self.config.faults != SimConfig::default() => return Ok(()),
@@ -207,16 +228,48 @@ impl Life {
                 Err(error) => return Err(format!("reading failed: {error}")),
             }
         }
-        if found.len() < self.certain {
-            let (certain, found) = (self.certain, found.len());
-            return Err(format!("{certain} batches were acknowledged, {found} are there"));
+        let whole = self.compare(&found)?;
+        if whole < self.certain {
+            let certain = self.certain;
+            return Err(format!("{certain} batches were acknowledged, {whole} are there"));
         }
-        if found.len() > self.batches.len() || found != self.batches[..found.len()] {
-            return Err("what is there is no prefix of what was written".into());
-        }
-        self.batches.truncate(found.len());
+        self.batches.truncate(whole);
         // Recovery made what it served durable.
-        self.certain = found.len();
+        self.certain = whole;
         Ok(())
+    }
+
+    /// Holds what was read against the list; how many whole batches it is.
+    fn compare(&mut self, found: &[Option<Vec<u8>>]) -> Result<usize, String> {
+        let no_prefix = || "what is there is no prefix of what was written".to_owned();
+        let (mut lsn, mut whole) = (0, 0);
+        while lsn < found.len() {
+            for expected in self.batches.get(whole).ok_or_else(no_prefix)? {
+                let number = lsn as u64;
+                match found.get(lsn).ok_or_else(no_prefix)? {
+                    Some(_) if self.gone.contains(&number) => {
+                        return Err(format!("record {number} was erased and is back"));
+                    }
+                    Some(payload) if payload != expected => return Err(no_prefix()),
+                    Some(_) => {}
+                    None if self.cleaning_begun && fate_of(number) != Fate::Keep => {
+                        self.gone.insert(number);
+                    }
+                    None => return Err(format!("the payload of record {number} is gone")),
+                }
+                lsn += 1;
+            }
+            whole += 1;
+        }
+        Ok(whole)
+    }
+}
+
+/// What the cleaner does with a record.
+fn fate_of(lsn: u64) -> Fate {
+    match lsn % 7 {
+        2 => Fate::Erase,
+        5 => Fate::Drop,
+        _ => Fate::Keep,
     }
 }

@@ -30,6 +30,7 @@ fn acknowledged_writes_survive_power_loss() {
     }
     println!("{tally:?}");
     assert!(tally.cuts > 0 && tally.copies > 0 && tally.recovery_crashes > 0, "{tally:?}");
+    assert!(tally.cleaned > 0 && tally.cleaning_crashes > 0, "{tally:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub mod statement;
 pub mod verify;
 pub mod view;
 
-use cairn_types::{ChainHash, LeafHash, Lsn, PayloadHash, Timestamp};
+use cairn_types::{ChainHash, LeafHash, Lsn, PayloadHash, Timestamp, limits};
 
 use self::header::{BATCH_HEADER_LEN, BatchHeader};
 use self::statement::{CompactWriter, Form, Statement};
@@ -61,8 +61,9 @@ pub struct Scratch {
 /// `sequences` holds the resolved sequence of each record.
 ///
 /// # Panics
-/// When `sequences` is not as long as the draft, or the draft is empty or over the limits that
-/// [`Draft::push`] keeps.
+/// When `sequences` is not as long as the draft, the draft is empty or over the limits that
+/// [`Draft::push`] keeps, or the durable end lies past the batch's own first LSN: nothing is
+/// written that the decoder would refuse.
 pub fn encode(
     draft: &Draft,
     context: &BatchContext<'_>,
@@ -72,6 +73,7 @@ pub fn encode(
 ) -> Encoded {
     assert_eq!(draft.len(), sequences.len(), "each record has a sequence");
     assert!(!draft.is_empty(), "a batch holds a record");
+    assert!(context.durable_end <= context.first_lsn, "only earlier batches can be durable");
     let start = out.len();
     let (codec, payloads) = draft.stored_payloads();
     let mut header = BatchHeader {
@@ -108,6 +110,7 @@ pub fn encode(
     }
     out.extend_from_slice(&scratch.restarts);
     let statements_len = out.len() - start - BATCH_HEADER_LEN;
+    assert!(statements_len <= limits::MAX_STATEMENTS_LEN, "keys are limited with the draft");
     header.statements_len = u32::try_from(statements_len).expect("below the limit of a batch");
     out.extend_from_slice(payloads);
     header.body_crc = context.crc.checksum(&out[start + BATCH_HEADER_LEN..]);

@@ -6,6 +6,13 @@ use cairn_types::{PayloadHash, StreamId, Timestamp, limits};
 use crate::compress::{Codec, CodecId};
 use crate::{Error, RecordKind, Result, hash};
 
+/// No statement is longer but for its key: kind, presence, stream 5, sequence 10, time 10,
+/// length 5, key length 3, facts 30.
+const STATEMENT_LEN_MAX: usize = 65;
+/// Most bytes of keys in a batch, so that all statements fit their section.
+const MAX_KEYS_LEN: usize =
+    limits::MAX_STATEMENTS_LEN - limits::MAX_BATCH_RECORDS * (STATEMENT_LEN_MAX + 1);
+
 /// How a record gets its sequence in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceRule {
@@ -121,20 +128,23 @@ impl Draft {
     /// Adds a record and hashes its payload.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] for a key, payload or batch over its limit; the draft is unchanged.
+    /// [`Error::TooLarge`] for a key, payload or batch over its limit, [`Error::UnknownKind`]
+    /// for [`RecordKind::DROPPED`]; the draft is unchanged.
     pub fn push(&mut self, record: RecordDraft<'_>, payload: &[u8]) -> Result<()> {
         check("payload", payload.len(), limits::MAX_PAYLOAD_LEN)?;
         check("key", record.key.map_or(0, <[u8]>::len), limits::MAX_KEY_LEN)?;
         check("batch", self.payloads.len() + payload.len(), limits::MAX_BATCH_RAW_LEN)?;
+        let keys_len = self.keys.len() + record.key.map_or(0, <[u8]>::len);
+        check("keys of a batch", keys_len, MAX_KEYS_LEN)?;
+        if record.kind == RecordKind::DROPPED {
+            // Only the cleaner makes these, from records that were something else.
+            return Err(Error::UnknownKind(RecordKind::DROPPED.get()));
+        }
         check("batch of records", self.records.len() + 1, limits::MAX_BATCH_RECORDS)?;
         let key = match record.key {
             None => None,
             Some(key) => {
-                let start = u32::try_from(self.keys.len()).map_err(|_| Error::TooLarge {
-                    what: "keys of a batch",
-                    found: self.keys.len() as u64,
-                    limit: u64::from(u32::MAX),
-                })?;
+                let start = u32::try_from(self.keys.len()).expect("below the limit of keys");
                 self.keys.extend_from_slice(key);
                 Some((start, u16::try_from(key.len()).expect("below the key limit")))
             }
@@ -169,6 +179,12 @@ impl Draft {
         codec.compress(&self.payloads, &mut out)?;
         self.stored = (out.len() < self.payloads.len()).then(|| (codec.id(), out));
         Ok(())
+    }
+
+    /// Whether its payloads were compressed.
+    #[must_use]
+    pub const fn is_compressed(&self) -> bool {
+        self.stored.is_some()
     }
 
     /// Sets the revision of the first record.
@@ -226,8 +242,6 @@ impl Draft {
     /// No encoding of this draft is longer.
     #[must_use]
     pub fn encoded_len_max(&self) -> usize {
-        // kind, presence, stream 5, sequence 10, time 10, length 5, key length 3, facts 30
-        const STATEMENT_LEN_MAX: usize = 65;
         crate::BATCH_HEADER_LEN
             + self.records.len() * (STATEMENT_LEN_MAX + 1)
             + self.keys.len()

@@ -71,6 +71,10 @@ impl<T: Serialize + DeserializeOwned> ValueCodec<T> for Json {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T> {
+        if bytes.len() > VALUE_LEN_MAX {
+            let cause = format!("{} bytes, at most {VALUE_LEN_MAX} are decoded", bytes.len());
+            return Err(Error::Value { codec: "json", cause });
+        }
         serde_json::from_slice(bytes)
             .map_err(|error| Error::Value { codec: "json", cause: error.to_string() })
     }

@@ -81,6 +81,12 @@ pub enum Command {
     Inspect(Inspect),
     /// Look for what is wrong and say what to do.
     Doctor,
+    /// Say what damage took, and with --yes end the log before it, keeping the bytes aside.
+    Repair {
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print all events of a topic as JSON Lines.
     Export {
         /// Topic.

@@ -2,6 +2,7 @@
 
 mod check;
 mod read;
+mod repair;
 mod tour;
 mod write;
 
@@ -29,6 +30,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Verify => check::verify(cli, out),
         Command::Stats => check::stats(cli, out),
         Command::Inspect(args) => check::inspect(cli, args, out),
+        Command::Repair { yes } => repair::run(cli, *yes, out),
         Command::Doctor => check::doctor(cli, out),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::grammar(), "cairn", out);

@@ -57,6 +57,33 @@ fn what_is_imported_is_read_exported_and_verified() {
 }
 
 #[test]
+fn repair_keeps_what_is_whole_and_says_what_is_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for number in 0..6 {
+        let data = format!("{{\"n\":{number}}}");
+        assert!(run(dir.path(), &["append", "t", "--data", &data]).status.success());
+    }
+    let path = dir.path().join("data/log/segment_000003.log");
+    let mut bytes = std::fs::read(&path).expect("reads");
+    bytes[300] ^= 1;
+    std::fs::write(&path, bytes).expect("writes");
+    assert_eq!(run(dir.path(), &["verify"]).status.code(), Some(3));
+    let dry = run(dir.path(), &["repair", "--json"]);
+    assert_eq!(dry.status.code(), Some(3));
+    let plan: serde_json::Value = serde_json::from_slice(&dry.stdout).expect("JSON");
+    assert_eq!((&plan["repaired"], &plan["lost_records"]), (&false.into(), &3.into()));
+    assert_eq!(run(dir.path(), &["verify"]).status.code(), Some(3), "nothing was changed");
+    let text = stdout(&run(dir.path(), &["repair", "--yes"]));
+    assert!(text.contains("lost: 3 records"), "{text}");
+    assert!(stdout(&run(dir.path(), &["verify"])).contains("intact"));
+    assert_eq!(stdout(&run(dir.path(), &["read", "t"])).lines().count(), 3);
+    let next = stdout(&run(dir.path(), &["append", "t", "--data", "1", "--json"]));
+    assert!(next.contains("\"offset\":3"), "{next}");
+    assert!(dir.path().join("data/quarantine/segment_000003.log").exists());
+    assert!(stdout(&run(dir.path(), &["repair"])).contains("nothing keeps"));
+}
+
+#[test]
 fn exit_codes_tell_programs_what_happened() {
     let dir = tempfile::tempdir().expect("a directory");
     let code = |arguments: &[&str]| run(dir.path(), arguments).status.code();

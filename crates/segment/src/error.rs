@@ -49,7 +49,9 @@ impl std::fmt::Display for Corruption {
 #[non_exhaustive]
 pub enum Error {
     /// Stored bytes are not what was written. Nothing was changed or cut away.
-    #[error("damaged: {0}; `cairn verify` shows the extent, restore the file from a copy")]
+    #[error(
+        "damaged: {0}; `cairn verify` shows the extent; restore the file from a copy, or see `cairn repair`"
+    )]
     Corrupt(Corruption),
     /// A segment between two others is absent.
     #[error(

@@ -16,6 +16,7 @@
 
 mod append;
 pub mod checkpoint;
+mod clean;
 mod config;
 mod error;
 pub mod format;
@@ -23,22 +24,29 @@ mod log;
 pub mod mutation;
 mod read;
 mod recover;
+mod repair;
 mod retain;
 mod segment;
 mod segment_index;
 mod segments;
 mod store;
+mod verified;
 mod verify;
 mod watch;
 mod window;
 
 pub use append::{Appended, Expect, Sequences, Ticket};
-pub use cairn_codec::{Compression, Content, Draft, Facts, RecordDraft, RecordKind, SequenceRule};
+pub use cairn_codec::{
+    Compression, Content, Draft, Facts, Fate, RecordDraft, RecordKind, SequenceRule,
+};
+pub use clean::{CleanOptions, Cleaned};
 pub use config::{CheckpointPolicy, IoMode, LogConfig};
 pub use error::{Corruption, Error, Result};
 pub use log::{Head, Log, LogOptions, LogStats};
 pub use read::{Record, RecordRef, Scan, StreamScan};
 pub use recover::RecoveryReport;
+pub use repair::Repair;
 pub use retain::{Dropped, Retention};
+pub use verified::VerifiedRecord;
 pub use verify::{VerifyOptions, VerifyReport, verify_store};
 pub use watch::ListenerGuard;

@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     /// `None` when the log was opened for reading only.
     pub(crate) append: Option<Arc<Append>>,
     pub(crate) report: RecoveryReport,
+    /// Held while segments are dropped or replaced: one such work at a time.
+    pub(crate) maintenance: std::sync::Mutex<()>,
     pub(crate) background: background::Background,
     pub(crate) read_only_head: std::sync::Mutex<Head>,
     /// Released last, after the log was closed.

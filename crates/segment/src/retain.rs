@@ -1,6 +1,7 @@
 //! Retention: whole old segments are dropped. The superblock says first where the log begins,
 //! so an interrupted drop is finished at the next open and never looks like a loss.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use cairn_types::Lsn;
@@ -39,6 +40,7 @@ impl Log {
     /// When the superblock cannot be written; nothing was dropped then.
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         let append = self.writer()?;
+        let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         // The append lock keeps rolls and other retentions away.
         let state = append.lock();
         state.check_open()?;

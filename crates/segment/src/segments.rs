@@ -40,6 +40,14 @@ impl Segments {
         self.change(|list| drop(list.drain(..count)));
     }
 
+    /// Puts a cleaned segment in the place of the one with its number.
+    pub(crate) fn replace(&self, segment: Arc<Segment>) {
+        self.change(|list| {
+            let old = list.iter_mut().find(|old| old.header.id == segment.header.id);
+            *old.expect("maintenance runs alone, so the segment is still there") = segment;
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
         let mut list = (**self.list.load()).clone();
         change(&mut list);

@@ -1,6 +1,9 @@
-//! The log against its promises: order, restart, damage, retention, reading.
+//! The log against its promises: order, restart, damage, retention, cleaning, repair, reading.
 
+mod cleaning;
 mod damage;
 mod life;
 mod reading;
+mod repair;
 mod store;
+mod verified;

@@ -10,6 +10,9 @@ pub const MAX_PAYLOAD_LEN: usize = 64 << 20;
 pub const MAX_BATCH_RECORDS: usize = 1 << 20;
 /// Longest batch in bytes, before compression, header and statements included.
 pub const MAX_BATCH_RAW_LEN: usize = 128 << 20;
+/// Longest statements section of a batch: erasing puts a 32-byte hash in the place of each
+/// payload, so a cleaned batch may pass the limit of those that are written.
+pub const MAX_STATEMENTS_LEN: usize = MAX_BATCH_RAW_LEN + 40 * MAX_BATCH_RECORDS;
 /// Largest segment in bytes.
 pub const MAX_SEGMENT_SIZE: u64 = 1 << 30;
 /// Smallest segment in bytes.
@@ -27,3 +30,4 @@ const _: () = assert!((MAX_BATCH_RAW_LEN as u64) < MAX_SEGMENT_SIZE);
 const _: () = assert!(MIN_SEGMENT_SIZE < MAX_SEGMENT_SIZE);
 const _: () = assert!(MAX_SEGMENT_SIZE + MAX_BATCH_RAW_LEN as u64 + 4096 < u32::MAX as u64);
 const _: () = assert!(MAX_NAME_LEN < 256);
+const _: () = assert!(MAX_STATEMENTS_LEN + MAX_BATCH_RAW_LEN < u32::MAX as usize);

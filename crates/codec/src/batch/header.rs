@@ -139,7 +139,7 @@ impl BatchHeader {
             if found > limit { Err(Error::InvalidLength { what, found, limit }) } else { Ok(()) }
         };
         within("record count", self.record_count, limits::MAX_BATCH_RECORDS)?;
-        within("statements section", self.statements_len, limits::MAX_BATCH_RAW_LEN)?;
+        within("statements section", self.statements_len, limits::MAX_STATEMENTS_LEN)?;
         within("stored payloads", self.stored_len, limits::MAX_BATCH_RAW_LEN)?;
         within("raw payloads", self.raw_len, limits::MAX_BATCH_RAW_LEN)?;
         let statements_min =

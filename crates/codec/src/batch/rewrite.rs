@@ -1,12 +1,16 @@
 //! Writing a batch again: for another segment, or with payloads erased and records dropped.
 //! The chain value stays the same, because every leaf does.
 
+use cairn_types::limits;
+
 use super::header::BATCH_HEADER_LEN;
 use super::leaf_with;
 use super::statement::{CompactWriter, Form};
 use super::verify::raw_payloads;
 use super::view::{BatchView, Content};
-use crate::{BatchHeader, Codec, CodecId, CodecRegistry, RecordView, Result, SaltedCrc, hash};
+use crate::{
+    BatchHeader, Codec, CodecId, CodecRegistry, Error, RecordView, Result, SaltedCrc, hash,
+};
 
 /// What the cleaner does with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +39,13 @@ pub fn reseal(bytes: &[u8], old: &SaltedCrc, new: &SaltedCrc, out: &mut Vec<u8>)
 
 /// Appends a batch to `out` in which every record met its `fate`; says whether one changed.
 ///
+/// The result may be longer than the batch it comes from: an erased record keeps 32 bytes of
+/// hash, a dropped one 32 bytes of leaf.
+///
 /// # Errors
-/// When the body, whose CRC the caller checked, is not valid otherwise.
+/// When the body, whose CRC the caller checked, is not valid otherwise;
+/// [`Error::TooLarge`] when the result would pass a limit. What was appended to `out` is then
+/// to be thrown away.
 pub fn rewrite(
     header: &BatchHeader,
     body: &[u8],
@@ -86,16 +95,28 @@ pub fn rewrite(
         writer.put(&statement, form, out, &mut restarts);
     }
     out.extend_from_slice(&restarts);
-    let limit = |len: usize| u32::try_from(len).expect("no longer than the batch it comes from");
     let mut rewritten = BatchHeader { cleaned: gone, ..*header };
-    rewritten.statements_len = limit(out.len() - start - BATCH_HEADER_LEN);
-    rewritten.raw_len = limit(payloads.len());
+    rewritten.statements_len = within(
+        "statements of a cleaned batch",
+        out.len() - start - BATCH_HEADER_LEN,
+        limits::MAX_STATEMENTS_LEN,
+    )?;
+    rewritten.raw_len =
+        within("payloads of a cleaned batch", payloads.len(), limits::MAX_BATCH_RAW_LEN)?;
+    let stored_start = out.len();
     rewritten.codec = store_payloads(codec, &payloads, out)?;
     rewritten.stored_len =
-        limit(out.len() - start - BATCH_HEADER_LEN - rewritten.statements_len as usize);
+        within("payloads of a cleaned batch", out.len() - stored_start, limits::MAX_BATCH_RAW_LEN)?;
     rewritten.body_crc = crc.checksum(&out[start + BATCH_HEADER_LEN..]);
     out[start..start + BATCH_HEADER_LEN].copy_from_slice(&rewritten.encode(crc));
     Ok(changed)
+}
+
+fn within(what: &'static str, found: usize, limit: usize) -> Result<u32> {
+    match u32::try_from(found) {
+        Ok(len) if found <= limit => Ok(len),
+        _ => Err(Error::TooLarge { what, found: found as u64, limit: limit as u64 }),
+    }
 }
 
 /// Appends the payload section, compressed when that saves space.

@@ -135,7 +135,10 @@ pub fn doctor(cli: &Cli, out: &mut impl Write) -> Result<()> {
     let report = run_verify(cli)?;
     print_report(cli, &report, out)?;
     if !report.is_intact() {
-        line(out, "what to do: copy the directory away first; then restore the files named above")?;
+        line(
+            out,
+            "what to do: copy the directory away, restore the files named above from a copy of theirs;\nwithout one `cairn repair` says what can be kept",
+        )?;
         return Err(Damaged(report.damage.len()).into());
     }
     line(out, "nothing is wrong")

@@ -130,6 +130,7 @@ impl LogOptions {
                 batches: Batches::new(store.clone()),
                 append: Some(append),
                 report: opened.report,
+                maintenance: Mutex::new(()),
                 background,
                 read_only_head: Mutex::new(Head {
                     next_lsn: Lsn::new(0),
@@ -167,6 +168,7 @@ impl LogOptions {
                     damaged_slots: layout.damaged_slots.clone(),
                     ..RecoveryReport::default()
                 },
+                maintenance: Mutex::new(()),
                 background: Background::default(),
                 read_only_head: Mutex::new(Head {
                     next_lsn: start,

@@ -21,7 +21,7 @@ impl Log {
     /// [`Error::Codec`].
     pub fn prepare(&self, draft: &mut Draft) -> Result<()> {
         let compression = self.shared.store.config.compression;
-        if compression.id() != CodecId::NONE {
+        if compression.id() != CodecId::NONE && !draft.is_compressed() {
             draft.compress(&*self.shared.store.registry.writer(compression)?)?;
         }
         Ok(())

@@ -38,7 +38,14 @@ impl LoadedBatch {
     }
 }
 
-type Cached = (SegmentId, u64, Arc<LoadedBatch>);
+/// A segment as one file: the cleaner puts another file in its place, where positions differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    segment: SegmentId,
+    rewrites: u64,
+}
+
+type Cached = (FileId, u64, Arc<LoadedBatch>);
 
 /// Loads batches.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ impl Batches {
         ordinal: usize,
     ) -> Result<Arc<LoadedBatch>> {
         let mapped = self.store.config.io == IoMode::Map && self.store.vfs.supports_map();
-        let id = segment.header.id;
+        let id = FileId { segment: segment.header.id, rewrites: segment.header.rewrites };
         if let Some(batch) = self.cached(id, position) {
             return Ok(batch);
         }
@@ -88,15 +95,15 @@ impl Batches {
         Ok(batch)
     }
 
-    fn cached(&self, segment: SegmentId, position: u64) -> Option<Arc<LoadedBatch>> {
+    fn cached(&self, file: FileId, position: u64) -> Option<Arc<LoadedBatch>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = cache.iter().rev().find(|(id, at, _)| *id == segment && *at == position);
+        let hit = cache.iter().rev().find(|(id, at, _)| *id == file && *at == position);
         hit.map(|(_, _, batch)| batch.clone())
     }
 
-    fn keep(&self, segment: SegmentId, position: u64, batch: &Arc<LoadedBatch>) {
+    fn keep(&self, file: FileId, position: u64, batch: &Arc<LoadedBatch>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.push_back((segment, position, batch.clone()));
+        cache.push_back((file, position, batch.clone()));
         let size = |batch: &LoadedBatch| batch.body.len() + batch.payloads.len();
         let mut total: usize = cache.iter().map(|(_, _, batch)| size(batch)).sum();
         while cache.len() > CACHED_COUNT_MAX || total > self.store.config.batch_cache_len {
@@ -108,6 +115,6 @@ impl Batches {
     /// Forgets batches of a segment whose file was replaced.
     pub(crate) fn forget(&self, segment: SegmentId) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|(id, _, _)| *id != segment);
+        cache.retain(|(id, _, _)| id.segment != segment);
     }
 }
