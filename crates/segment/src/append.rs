@@ -14,10 +14,12 @@
 
 mod commit;
 mod roll;
+mod sequences;
 mod state;
 mod submit;
 mod waiters;
 
 pub use submit::{Appended, Expect, Sequences, Ticket};
 
+pub(crate) use sequences::NextSequences;
 pub(crate) use state::{Append, AppendStart, Buffer, Predecessor, Watermarks};

@@ -3,13 +3,13 @@
 //! before anybody reads it, so a crash leaves the one or the other. LSNs, leaves and the chain
 //! stay, so every proof and checkpoint made before still holds.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, BatchView, Content, Fate, RecordView, rewrite};
-use cairn_types::{Lsn, StreamId};
+use cairn_types::Lsn;
 use cairn_vfs::{OpenMode, VfsFile};
 
+use crate::append::NextSequences;
 use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::format::segment_path;
@@ -99,7 +99,7 @@ impl Log {
     ) -> Result<Cleaned> {
         let append = self.writer()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest: HashMap<StreamId, u64> = {
+        let newest = {
             let state = append.lock();
             state.check_open()?;
             state.next_sequence.clone()
@@ -165,7 +165,7 @@ impl Log {
 /// Asks for the fate of every record of a segment.
 fn plan(
     segment: &Segment,
-    newest: &HashMap<StreamId, u64>,
+    newest: &NextSequences,
     fate: &mut dyn FnMut(Lsn, &RecordView<'_>) -> Fate,
 ) -> Result<Plan> {
     let mut plan = Plan { fates: Vec::new(), erased_count: 0, dropped_count: 0 };

@@ -1,5 +1,6 @@
 //! Telling others that the log advanced: callbacks and a blocking wait. Derived state only.
 
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ type Callback = Box<dyn Fn(Lsn) + Send + Sync>;
 pub(crate) struct Listeners {
     callbacks: RwLock<Vec<(u64, Callback)>>,
     next_id: Mutex<u64>,
-    seen: Mutex<Lsn>,
+    /// Callbacks and blocked threads. While it is zero an advance costs no lock and no system
+    /// call, which an append would otherwise pay for every time.
+    audience: AtomicUsize,
+    turn: Mutex<()>,
     moved: Condvar,
 }
 
@@ -30,15 +34,19 @@ impl Listeners {
         *next += 1;
         let id = *next;
         self.callbacks.write().unwrap_or_else(PoisonError::into_inner).push((id, callback));
+        self.audience.fetch_add(1, Ordering::SeqCst);
         ListenerGuard { id, listeners: Arc::downgrade(self) }
     }
 
+    /// Tells everyone that the visible end, which was moved before, is now here.
     pub(crate) fn advanced(&self, visible: Lsn) {
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            *seen = (*seen).max(visible);
+        // Pairs with the fence in `wait`: either this sees the waiter, or the waiter sees the
+        // mark that was moved before this.
+        fence(Ordering::SeqCst);
+        if self.audience.load(Ordering::Relaxed) == 0 {
+            return;
         }
-        self.moved.notify_all();
+        self.wake();
         for (_, callback) in self.callbacks.read().unwrap_or_else(PoisonError::into_inner).iter() {
             callback(visible);
         }
@@ -46,17 +54,21 @@ impl Listeners {
 
     /// Blocks until `reached` holds or the time is over; says whether it holds.
     pub(crate) fn wait(&self, timeout: Duration, reached: impl Fn() -> bool) -> bool {
-        let guard = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_guard, _) = self
+        let guard = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.audience.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let (guard, _) = self
             .moved
-            .wait_timeout_while(guard, timeout, |_| !reached())
+            .wait_timeout_while(guard, timeout, |()| !reached())
             .unwrap_or_else(PoisonError::into_inner);
+        self.audience.fetch_sub(1, Ordering::Relaxed);
+        drop(guard);
         reached()
     }
 
     /// Wakes every blocked waiter, so that it looks again.
     pub(crate) fn wake(&self) {
-        drop(self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
         self.moved.notify_all();
     }
 }
@@ -72,6 +84,7 @@ pub struct ListenerGuard {
 impl Drop for ListenerGuard {
     fn drop(&mut self) {
         if let Some(listeners) = self.listeners.upgrade() {
+            listeners.audience.fetch_sub(1, Ordering::SeqCst);
             listeners
                 .callbacks
                 .write()

@@ -1,6 +1,5 @@
 //! The one mutable state of an open log, behind the append lock.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use cairn_codec::Scratch;
 use cairn_types::{ChainHash, Lsn, SegmentId, StreamId, Timestamp};
 
+use super::sequences::NextSequences;
 use super::waiters::Waiters;
 use crate::segment::Segment;
 use crate::segments::Segments;
@@ -80,7 +80,7 @@ pub(crate) struct AppendState {
     pub(crate) next_lsn: Lsn,
     pub(crate) chain: ChainHash,
     pub(crate) last_commit_time: Timestamp,
-    pub(crate) next_sequence: HashMap<StreamId, u64>,
+    pub(crate) next_sequence: NextSequences,
     pub(crate) active: Option<Active>,
     pub(crate) predecessor: Predecessor,
     pub(crate) buffer: Buffer,
@@ -147,7 +147,7 @@ pub(crate) struct AppendStart {
     pub(crate) next_lsn: Lsn,
     pub(crate) chain: ChainHash,
     pub(crate) last_commit_time: Timestamp,
-    pub(crate) next_sequence: HashMap<StreamId, u64>,
+    pub(crate) next_sequence: NextSequences,
     pub(crate) predecessor: Predecessor,
     pub(crate) checkpoint_count: u64,
 }

@@ -1,6 +1,5 @@
 //! The steps of opening a store for writing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
@@ -10,8 +9,7 @@ use super::layout::{Layout, SegmentFile, read_layout};
 use super::report::RecoveryReport;
 use super::scan::{Scanned, Stop, scan};
 use super::tail;
-use crate::append::AppendStart;
-use crate::append::Predecessor;
+use crate::append::{AppendStart, NextSequences, Predecessor};
 use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::superblock::Superblock;
 use crate::mutation::Mutation;
@@ -284,7 +282,7 @@ pub(super) fn write_end(superblock: &SuperblockFile, end: &LogEnd) -> Result<()>
 }
 
 fn append_start(segments: &[Arc<Segment>], end: &LogEnd) -> Result<AppendStart> {
-    let mut next_sequence = HashMap::new();
+    let mut next_sequence = NextSequences::default();
     let mut last_commit_time = Timestamp::from_micros(i64::MIN);
     let mut checkpoint_count = 0;
     for segment in segments {

@@ -42,7 +42,18 @@ impl VfsFile for StdFile {
     }
 
     fn write_all_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, position).map_err(self.failed(Op::Write))
+        // Straight to the system call: the C library's wrapper is a cancellation point, which
+        // costs a small append about 70 ns.
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::pwrite(&self.file, rest, position + done as u64) {
+                Ok(0) => return Err(self.failed(Op::Write)(std::io::ErrorKind::WriteZero.into())),
+                Ok(count) => done += count,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(self.failed(Op::Write)(error.into())),
+            }
+        }
+        Ok(())
     }
 
     fn len(&self) -> Result<u64> {
