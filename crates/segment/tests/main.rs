@@ -2,6 +2,7 @@
 
 mod cleaning;
 mod damage;
+mod golden;
 mod life;
 mod reading;
 mod repair;
