@@ -131,6 +131,22 @@ impl Draft {
     /// [`Error::TooLarge`] for a key, payload or batch over its limit, [`Error::UnknownKind`]
     /// for [`RecordKind::DROPPED`]; the draft is unchanged.
     pub fn push(&mut self, record: RecordDraft<'_>, payload: &[u8]) -> Result<()> {
+        let hash = hash::payload(payload);
+        self.push_hashed(record, payload, hash)
+    }
+
+    /// As [`push`](Self::push) with the payload's SHA-256, which the caller computed before it
+    /// took a lock. A wrong hash makes a record that does not verify.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_hashed(
+        &mut self,
+        record: RecordDraft<'_>,
+        payload: &[u8],
+        payload_hash: PayloadHash,
+    ) -> Result<()> {
+        debug_assert_eq!(payload_hash, hash::payload(payload), "the hash is the payload's");
         check("payload", payload.len(), limits::MAX_PAYLOAD_LEN)?;
         check("key", record.key.map_or(0, <[u8]>::len), limits::MAX_KEY_LEN)?;
         check("batch", self.payloads.len() + payload.len(), limits::MAX_BATCH_RAW_LEN)?;
@@ -158,7 +174,7 @@ impl Draft {
             timestamp: record.timestamp,
             facts: record.facts,
             salted: record.salted,
-            payload_hash: hash::payload(payload),
+            payload_hash,
             payload_len: u32::try_from(payload.len()).expect("below the payload limit"),
             key,
         });

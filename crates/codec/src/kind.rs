@@ -35,16 +35,18 @@ impl RecordKind {
     pub const GROUP_OFFSET: Self = Self(11);
     /// A producer was registered.
     pub const PRODUCER: Self = Self(12);
+    /// Revisions before this one's can no longer be read.
+    pub const COMPACTION: Self = Self(13);
     /// The first kind that is free for users of the log alone.
     pub const USER: Self = Self(128);
 
     /// A kind by number.
     ///
     /// # Errors
-    /// [`Error::UnknownKind`] for the reserved numbers 13 to 127.
+    /// [`Error::UnknownKind`] for the reserved numbers 14 to 127.
     pub const fn new(number: u8) -> Result<Self, Error> {
         match number {
-            13..=127 => Err(Error::UnknownKind(number)),
+            14..=127 => Err(Error::UnknownKind(number)),
             _ => Ok(Self(number)),
         }
     }
@@ -86,6 +88,7 @@ impl fmt::Display for RecordKind {
             10 => "erasure",
             11 => "group-offset",
             12 => "producer",
+            13 => "compaction",
             number => return write!(f, "user-{number}"),
         };
         f.pad(name)

@@ -1,0 +1,106 @@
+//! Keys and their versions as users see them and as the index keeps them. Derived.
+
+use std::fmt;
+
+use bytes::Bytes;
+use cairn_types::Lsn;
+
+/// Number of a lease; 0 stands for none. etcd's clients also use negative ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct LeaseId(i64);
+
+impl LeaseId {
+    /// No lease.
+    pub const NONE: Self = Self(0);
+
+    /// Wraps a number.
+    #[must_use]
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Whether it stands for no lease.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A key with its value at some revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValue {
+    /// The key.
+    pub key: Bytes,
+    /// The value; empty when only keys were asked for, or when it was erased.
+    pub value: Bytes,
+    /// Revision that created the key's current generation.
+    pub create_revision: u64,
+    /// Revision of the last change.
+    pub mod_revision: u64,
+    /// Changes since the creation, from 1.
+    pub version: u64,
+    /// Attached lease, or [`LeaseId::NONE`].
+    pub lease: LeaseId,
+}
+
+/// Where a version's value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Small: kept in memory too.
+    Inline(Bytes),
+    /// In the log, in the version's record.
+    Log,
+}
+
+/// Values up to this many bytes are kept in memory beside the key.
+pub(crate) const INLINE_LEN_MAX: usize = 128;
+
+/// One version of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) main: u64,
+    pub(crate) create: u64,
+    /// 0 for a tombstone.
+    pub(crate) version: u64,
+    pub(crate) lease: LeaseId,
+    pub(crate) lsn: Lsn,
+    pub(crate) place: Place,
+}
+
+impl Version {
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.version == 0
+    }
+
+    pub(crate) fn with_value(&self, key: Bytes, value: Bytes) -> KeyValue {
+        KeyValue {
+            key,
+            value,
+            create_revision: self.create,
+            mod_revision: self.main,
+            version: self.version,
+            lease: self.lease,
+        }
+    }
+}
+
+/// The part of a value that is kept in memory.
+pub(crate) fn place_of(value: &[u8]) -> Place {
+    if value.len() <= INLINE_LEN_MAX {
+        Place::Inline(Bytes::copy_from_slice(value))
+    } else {
+        Place::Log
+    }
+}

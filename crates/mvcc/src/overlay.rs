@@ -1,0 +1,180 @@
+//! What a transaction has changed so far, laid over the index so that it reads its own writes.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cairn_types::{PayloadHash, StreamId};
+
+use crate::index::Index;
+use crate::key_value::{KeyValue, LeaseId, Version};
+use crate::request::Range;
+
+/// A change that is planned but not in the log yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) space: StreamId,
+    pub(crate) key: Bytes,
+    /// `None` deletes.
+    pub(crate) value: Option<(Bytes, PayloadHash)>,
+    pub(crate) create: u64,
+    pub(crate) version: u64,
+    pub(crate) lease: LeaseId,
+}
+
+/// Planned changes by key and in order.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    changes: Vec<Planned>,
+    by_key: BTreeMap<(StreamId, Bytes), usize>,
+}
+
+impl Overlay {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(crate) fn changes(&self) -> &[Planned] {
+        &self.changes
+    }
+
+    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Option<&Planned> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let place = self.by_key.get(&(space, key.clone()))?;
+        self.changes.get(*place)
+    }
+
+    pub(crate) fn push(&mut self, change: Planned) {
+        let place = self.changes.len();
+        self.by_key.insert((change.space, change.key.clone()), place);
+        self.changes.push(change);
+    }
+
+    fn range<'a, 'r>(
+        &'a self,
+        space: StreamId,
+        range: &'r Range,
+    ) -> impl Iterator<Item = &'a Planned> + use<'a, 'r> {
+        let first = (space, range.key.clone());
+        self.by_key
+            .range(first..)
+            .take_while(move |((at, _), _)| *at == space)
+            .filter(move |((_, key), _)| range.contains(key))
+            .filter_map(|(_, place)| self.changes.get(*place))
+    }
+}
+
+/// A version that a reader sees: in the index, or only planned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    Stored(&'a Version),
+    Planned(&'a Planned, u64),
+}
+
+impl Seen<'_> {
+    pub(crate) fn create(&self) -> u64 {
+        match self {
+            Self::Stored(version) => version.create,
+            Self::Planned(change, _) => change.create,
+        }
+    }
+
+    pub(crate) fn modified(&self) -> u64 {
+        match self {
+            Self::Stored(version) => version.main,
+            Self::Planned(_, main) => *main,
+        }
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        match self {
+            Self::Stored(version) => version.version,
+            Self::Planned(change, _) => change.version,
+        }
+    }
+
+    pub(crate) fn lease(&self) -> LeaseId {
+        match self {
+            Self::Stored(version) => version.lease,
+            Self::Planned(change, _) => change.lease,
+        }
+    }
+
+    pub(crate) fn to_candidate(self, key: &Bytes) -> Candidate {
+        match self {
+            Self::Stored(version) => Candidate::Stored(key.clone(), version.clone()),
+            Self::Planned(change, main) => Candidate::Ready(KeyValue {
+                key: key.clone(),
+                value: change.value.as_ref().map(|(value, _)| value.clone()).unwrap_or_default(),
+                create_revision: change.create,
+                mod_revision: main,
+                version: change.version,
+                lease: change.lease,
+            }),
+        }
+    }
+}
+
+/// A result whose value may still have to be read from the log.
+#[derive(Debug, Clone)]
+pub(crate) enum Candidate {
+    Stored(Bytes, Version),
+    Ready(KeyValue),
+}
+
+/// What one reader sees: the index at a revision, and possibly planned changes over it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) revision: u64,
+    /// Planned changes, which will have the revision after.
+    pub(crate) overlay: Option<&'a Overlay>,
+}
+
+impl<'a> View<'a> {
+    /// The version of one key.
+    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Option<Seen<'a>> {
+        if let Some(change) = self.overlay.and_then(|overlay| overlay.get(space, key)) {
+            return (change.version != 0).then_some(Seen::Planned(change, self.revision + 1));
+        }
+        self.index.version(space, key, self.revision).map(Seen::Stored)
+    }
+
+    /// Calls `each` with every key of a range that exists, in order, until it says stop.
+    pub(crate) fn walk(
+        &self,
+        space: StreamId,
+        range: &Range,
+        mut each: impl FnMut(&'a Bytes, Seen<'a>) -> bool,
+    ) {
+        let overlay = self.overlay.filter(|overlay| !overlay.is_empty());
+        let Some(overlay) = overlay else {
+            self.index.walk(space, range, |key, history| match history.at(self.revision) {
+                Some(version) => each(key, Seen::Stored(version)),
+                None => true,
+            });
+            return;
+        };
+        let mut planned = overlay.range(space, range).peekable();
+        let main = self.revision + 1;
+        let mut merged: Vec<(&'a Bytes, Seen<'a>)> = Vec::new();
+        self.index.walk(space, range, |key, history| {
+            while let Some(change) = planned.next_if(|change| change.key < *key) {
+                merged.push((&change.key, Seen::Planned(change, main)));
+            }
+            if let Some(change) = planned.next_if(|change| change.key == *key) {
+                merged.push((&change.key, Seen::Planned(change, main)));
+            } else if let Some(version) = history.at(self.revision) {
+                merged.push((key, Seen::Stored(version)));
+            }
+            true
+        });
+        merged.extend(planned.map(|change| (&change.key, Seen::Planned(change, main))));
+        for (key, seen) in merged {
+            if seen.version() != 0 && !each(key, seen) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading one key or a range at a revision: counting, filters, sorting, limits; and walking
+//! through many keys without holding anything back.
+
+use bytes::Bytes;
+use cairn_types::StreamId;
+
+use crate::key_value::{KeyValue, Place, Version};
+use crate::overlay::{Candidate, View};
+use crate::request::{Order, Range, RangeRequest, SortBy};
+use crate::store::Values;
+use crate::{Error, Result, Store};
+
+/// The answer to a [`RangeRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeResponse {
+    /// The current revision (not the one asked for).
+    pub revision: u64,
+    /// Results.
+    pub kvs: Vec<KeyValue>,
+    /// Keys in the range before filters and limit.
+    pub count: u64,
+    /// The limit left some out.
+    pub more: bool,
+}
+
+/// Results whose values may still have to be read.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) count: u64,
+    pub(crate) more: bool,
+}
+
+pub(crate) fn check_request(request: &RangeRequest) -> Result<()> {
+    if request.range.key.is_empty() && request.range.is_single() {
+        return Err(Error::EmptyKey);
+    }
+    if request.keys_only && request.sort_by == SortBy::Value {
+        return Err(Error::InvalidSort { reason: "by value, without values" });
+    }
+    Ok(())
+}
+
+/// Collects what a request asks for; values stay unread unless they decide the order.
+pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Collected {
+    let mut found = Collected { candidates: Vec::new(), count: 0, more: false };
+    let whole = request.count_only && request.range.is_all() && view.overlay.is_none();
+    if whole && view.revision >= view.index.newest_revision() {
+        found.count = view.index.live_count(request.space);
+        return found;
+    }
+    let sorted = request.needs_sort();
+    let filtered = request.has_filters();
+    let room = if request.limit == 0 || sorted { usize::MAX } else { request.limit };
+    view.walk(request.space, &request.range, |key, seen| {
+        found.count += 1;
+        if request.count_only || (filtered && !request.passes(seen.create(), seen.modified())) {
+            return true;
+        }
+        if found.candidates.len() < room {
+            found.candidates.push(seen.to_candidate(key));
+        } else {
+            found.more = true;
+            return !request.without_count;
+        }
+        true
+    });
+    found
+}
+
+/// Reads the values and brings results into order.
+pub(crate) fn finish(
+    found: Collected,
+    request: &RangeRequest,
+    values: &Values<'_>,
+    revision: u64,
+) -> Result<RangeResponse> {
+    let Collected { mut candidates, count, mut more } = found;
+    let by_value = request.sort_by == SortBy::Value;
+    let sorted = request.needs_sort();
+    if sorted && !by_value {
+        sort_candidates(&mut candidates, request);
+        more = cut(&mut candidates, request.limit);
+    }
+    let mut kvs = candidates
+        .into_iter()
+        .map(|candidate| values.resolve(candidate, !request.keys_only))
+        .collect::<Result<Vec<_>>>()?;
+    if by_value {
+        kvs.sort_by(|a, b| a.value.cmp(&b.value));
+        if request.order == Order::Descend {
+            kvs.reverse();
+        }
+        more = cut(&mut kvs, request.limit);
+    }
+    Ok(RangeResponse { revision, kvs, count, more })
+}
+
+fn sort_candidates(candidates: &mut [Candidate], request: &RangeRequest) {
+    let number = |candidate: &Candidate| {
+        let (version, create, modified) = match candidate {
+            Candidate::Stored(_, version) => (version.version, version.create, version.main),
+            Candidate::Ready(kv) => (kv.version, kv.create_revision, kv.mod_revision),
+        };
+        match request.sort_by {
+            SortBy::Version => version,
+            SortBy::Create => create,
+            SortBy::Mod => modified,
+            SortBy::Key | SortBy::Value => 0,
+        }
+    };
+    if request.sort_by != SortBy::Key {
+        candidates.sort_by_key(number);
+    }
+    if request.order == Order::Descend {
+        candidates.reverse();
+    }
+}
+
+fn cut<T>(results: &mut Vec<T>, limit: usize) -> bool {
+    if limit == 0 || results.len() <= limit {
+        return false;
+    }
+    results.truncate(limit);
+    true
+}
+
+/// All keys of a range at one revision, in order, read in pieces: nothing is held in between,
+/// and writers go on.
+#[derive(Debug)]
+pub struct Scan {
+    store: Store,
+    space: StreamId,
+    range: Range,
+    revision: u64,
+    after: Option<Bytes>,
+    ready: std::vec::IntoIter<(Bytes, Version)>,
+    done: bool,
+}
+
+/// Keys fetched at a time.
+const PIECE: usize = 256;
+
+impl Store {
+    /// Walks through a range at a revision (0 for the current one).
+    ///
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    pub fn scan(&self, space: StreamId, range: Range, revision: u64) -> Result<Scan> {
+        let revision = self.readable(revision)?;
+        Ok(Scan {
+            store: self.clone(),
+            space,
+            range,
+            revision,
+            after: None,
+            ready: Vec::new().into_iter(),
+            done: false,
+        })
+    }
+}
+
+impl Scan {
+    /// The revision that is read.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fetch(&mut self) -> Result<()> {
+        let oldest = self.store.compact_revision();
+        if self.revision < oldest {
+            return Err(Error::Compacted { requested: self.revision, oldest });
+        }
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut last = None;
+        let index = self.store.index();
+        index.walk_from(self.space, &self.range, self.after.as_deref(), |key, history| {
+            if let Some(version) = history.at(self.revision) {
+                piece.push((key.clone(), version.clone()));
+            }
+            last = Some(key.clone());
+            piece.len() < PIECE
+        });
+        drop(index);
+        self.done = piece.len() < PIECE;
+        self.after = last.or(self.after.take());
+        self.ready = piece.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<KeyValue>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, version)) = self.ready.next() {
+                let values = Values::published(self.store.log());
+                return Some(values.read(&version).map(|value| version.with_value(key, value)));
+            }
+            if self.done {
+                return None;
+            }
+            if let Err(error) = self.fetch() {
+                self.done = true;
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl Values<'_> {
+    /// A result with its value.
+    pub(crate) fn resolve(&self, candidate: Candidate, with_value: bool) -> Result<KeyValue> {
+        match candidate {
+            Candidate::Ready(kv) if with_value => Ok(kv),
+            Candidate::Ready(kv) => Ok(KeyValue { value: Bytes::new(), ..kv }),
+            Candidate::Stored(key, version) => {
+                let value = if with_value { self.read(&version)? } else { Bytes::new() };
+                Ok(version.with_value(key, value))
+            }
+        }
+    }
+
+    /// The value of a version: from memory, or from its record.
+    pub(crate) fn read(&self, version: &Version) -> Result<Bytes> {
+        match &version.place {
+            Place::Inline(value) => Ok(value.clone()),
+            Place::Log => self.read_log(version.lsn),
+        }
+    }
+}

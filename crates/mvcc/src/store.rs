@@ -1,0 +1,435 @@
+//! The store: one writer at a time plans, logs and applies; readers see published revisions.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use cairn_segment::{Appended, Expect, Log, Ticket};
+use cairn_types::{Lsn, StreamId};
+
+use crate::hashes::Hashes;
+use crate::index::Index;
+use crate::key_value::{LeaseId, Version, place_of};
+use crate::lease::{LeaseInfo, LeaseRestart, Leases};
+use crate::overlay::{Overlay, View};
+use crate::plan::Planner;
+use crate::range::{check_request, collect, finish};
+use crate::record::LeaseRecord;
+use crate::request::{DeleteRange, Put, RangeRequest, Txn};
+use crate::txn::{DeleteResponse, PutResponse, TxnResponse};
+use crate::{Error, KeyValue, RangeResponse, Result};
+
+/// How a store behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Shortest time to live of a lease in seconds; shorter ones are raised to it.
+    pub lease_ttl_min: i64,
+    /// What happens to leases when the store is opened again.
+    pub lease_restart: LeaseRestart,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { lease_ttl_min: 1, lease_restart: LeaseRestart::default() }
+    }
+}
+
+/// Keys over a log. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) log: Log,
+    pub(crate) options: Options,
+    pub(crate) write: Mutex<WriteState>,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) leases: Mutex<Leases>,
+    /// What readers see.
+    pub(crate) published: AtomicU64,
+    /// Oldest revision that can be read.
+    pub(crate) oldest: AtomicU64,
+}
+
+/// What the one writer knows.
+#[derive(Debug, Default)]
+pub(crate) struct WriteState {
+    /// Newest revision, published or not.
+    pub(crate) current: u64,
+    /// Records before this LSN are applied.
+    pub(crate) applied: Lsn,
+    /// Values that the log does not show yet.
+    pub(crate) unpublished: VecDeque<(Lsn, Bytes)>,
+    /// Recent changes, for checking what transactions rest on.
+    pub(crate) recent: VecDeque<Recent>,
+    /// All changes after this revision are in `recent`.
+    pub(crate) recent_after: u64,
+}
+
+/// A recent change.
+#[derive(Debug, Clone)]
+pub(crate) struct Recent {
+    pub(crate) revision: u64,
+    pub(crate) space: StreamId,
+    pub(crate) key: Bytes,
+}
+
+/// The recent changes as a transaction's check sees them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecentChanges<'a> {
+    pub(crate) list: &'a VecDeque<Recent>,
+    /// Everything after this revision is in the list.
+    pub(crate) after: u64,
+}
+
+/// Changes that are remembered for checking transactions.
+const RECENT_MAX: usize = 65_536;
+
+/// A write that has its place in the log but may not be durable.
+#[derive(Debug)]
+#[must_use = "the write is acknowledged only by `Store::wait`"]
+pub struct Submitted<T> {
+    /// The answer.
+    pub answer: T,
+    /// The revision after the write.
+    pub revision: u64,
+    /// Where it stands in the log; `None` when there was nothing to write.
+    pub ticket: Option<Ticket>,
+}
+
+/// Figures of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Current revision.
+    pub revision: u64,
+    /// Oldest revision that can be read.
+    pub compact_revision: u64,
+    /// Versions that can be read, tombstones included.
+    pub version_count: u64,
+    /// Leases.
+    pub lease_count: u64,
+}
+
+/// Reads values, also those that the log does not show to readers yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'a> {
+    log: &'a Log,
+    unpublished: Option<&'a VecDeque<(Lsn, Bytes)>>,
+}
+
+impl<'a> Values<'a> {
+    pub(crate) fn published(log: &'a Log) -> Self {
+        Self { log, unpublished: None }
+    }
+
+    /// The payload of a record; empty when it was erased.
+    pub(crate) fn read_log(&self, lsn: Lsn) -> Result<Bytes> {
+        if let Some(recent) = self.unpublished
+            && let Ok(place) = recent.binary_search_by_key(&lsn, |(at, _)| *at)
+            && let Some((_, value)) = recent.get(place)
+        {
+            return Ok(value.clone());
+        }
+        let mut scan = self.log.scan(lsn);
+        match scan.next_record()? {
+            Some(record) => Ok(record.payload_bytes().unwrap_or_default()),
+            None => Err(Error::Damaged { lsn, cause: "the record is not to be had" }),
+        }
+    }
+}
+
+impl Store {
+    /// The log beneath.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// The current revision: 1 for a store that was never written to.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.shared.published.load(Ordering::Acquire)
+    }
+
+    /// The oldest revision that can be read; 0 when nothing was compacted.
+    #[must_use]
+    pub fn compact_revision(&self) -> u64 {
+        self.shared.oldest.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.shared.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_state(&self) -> MutexGuard<'_, WriteState> {
+        self.shared.write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The revision to read at, checked; 0 stands for the current one.
+    pub(crate) fn readable(&self, revision: u64) -> Result<u64> {
+        let current = self.revision();
+        let oldest = self.compact_revision();
+        match revision {
+            0 => Ok(current),
+            _ if revision > current => Err(Error::FutureRevision { requested: revision, current }),
+            _ if revision < oldest => Err(Error::Compacted { requested: revision, oldest }),
+            _ => Ok(revision),
+        }
+    }
+
+    /// The newest version of a key.
+    ///
+    /// # Errors
+    /// The log's, when the value has to be read from it.
+    pub fn get(&self, space: StreamId, key: &[u8]) -> Result<Option<KeyValue>> {
+        self.get_at(space, key, 0)
+    }
+
+    /// A key as it was at a revision; 0 for the current one.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`], the log's.
+    pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
+        let revision = self.readable(revision)?;
+        let Some(version) = self.index().version(space, key, revision).cloned() else {
+            return Ok(None);
+        };
+        let value = Values::published(&self.shared.log).read(&version)?;
+        Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
+    }
+
+    /// Reads a key or a range.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`],
+    /// [`Error::InvalidSort`], the log's.
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
+        check_request(request)?;
+        let current = self.revision();
+        let revision = self.readable(request.revision)?;
+        let found = {
+            let index = self.index();
+            collect(&View { index: &index, revision, overlay: None }, request)
+        };
+        finish(found, request, &Values::published(&self.shared.log), current.max(revision))
+    }
+
+    /// Writes a key and waits until that is as durable as the log's settings ask for.
+    ///
+    /// # Errors
+    /// [`Error::LeaseNotFound`], [`Error::KeyNotFound`] and others as the put's fields say; the
+    /// log's.
+    pub fn put(&self, put: Put) -> Result<PutResponse> {
+        let hashes = Hashes::of_put(&put);
+        self.write(|planner| {
+            planner.hashes = hashes;
+            planner.put(&put)
+        })
+    }
+
+    /// Deletes keys.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`]; the log's.
+    pub fn delete(&self, delete: &DeleteRange) -> Result<DeleteResponse> {
+        self.write(|planner| planner.delete(delete))
+    }
+
+    /// Compare, then, else, as one step.
+    ///
+    /// # Errors
+    /// As [`Planner::txn`].
+    pub fn txn(&self, txn: &Txn) -> Result<TxnResponse> {
+        let hashes = Hashes::of_txn(txn);
+        self.write(|planner| {
+            planner.hashes = hashes;
+            planner.txn(txn)
+        })
+    }
+
+    /// Plans, logs and applies one write transaction and waits for it.
+    ///
+    /// # Errors
+    /// What `plan` returns, nothing is changed then; the log's.
+    pub fn write<T>(&self, plan: impl FnOnce(&mut Planner<'_>) -> Result<T>) -> Result<T> {
+        let submitted = self.submit(&[], plan)?;
+        self.wait(&submitted)?;
+        Ok(submitted.answer)
+    }
+
+    /// Plans, logs and applies one write transaction without waiting for the disk. Later
+    /// writes see it at once, readers once somebody waited for it or a later one. With
+    /// `expect`, streams of attached records must be at these sequences.
+    ///
+    /// # Errors
+    /// What `plan` returns, nothing is changed then; the log's.
+    pub fn submit<T>(
+        &self,
+        expect: &[Expect],
+        plan: impl FnOnce(&mut Planner<'_>) -> Result<T>,
+    ) -> Result<Submitted<T>> {
+        let mut state = self.write_state();
+        let index = self.index();
+        let mut leases = self.leases();
+        let mut planner = Planner {
+            index: &index,
+            leases: &leases,
+            values: Values { log: &self.shared.log, unpublished: Some(&state.unpublished) },
+            base: state.current,
+            oldest: self.compact_revision(),
+            recent: RecentChanges { list: &state.recent, after: state.recent_after },
+            hashes: Hashes::default(),
+            overlay: Overlay::default(),
+            lease_records: Vec::new(),
+            compaction: None,
+            extra: Vec::new(),
+        };
+        let answer = plan(&mut planner)?;
+        if planner.is_empty() {
+            let revision = state.current;
+            return Ok(Submitted { answer, revision, ticket: None });
+        }
+        let draft = planner.draft()?;
+        let ticket = self.shared.log.submit(&draft, expect)?;
+        let Planner { overlay, lease_records, compaction, .. } = planner;
+        drop(index);
+        self.apply(&mut state, &mut leases, &overlay, &lease_records, &ticket.appended);
+        if let Some(compaction) = compaction {
+            self.shared.oldest.fetch_max(compaction.oldest, Ordering::AcqRel);
+        }
+        Ok(Submitted { answer, revision: state.current, ticket: Some(ticket) })
+    }
+
+    /// Takes a batch that has its place in the log into the index.
+    fn apply(
+        &self,
+        state: &mut WriteState,
+        leases: &mut Leases,
+        overlay: &Overlay,
+        lease_records: &[LeaseRecord],
+        appended: &Appended,
+    ) {
+        let mut lsn = appended.first_lsn.get();
+        let now = self.shared.log.clock().monotonic();
+        for record in lease_records {
+            if let LeaseRecord::Granted { id, ttl, .. } = record {
+                leases.grant(*id, *ttl, appended.commit_time, now);
+            }
+            lsn += 1;
+        }
+        // A compaction has its record before the changes, and never comes with any.
+        if !overlay.is_empty() {
+            let main = state.current + 1;
+            let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+            for change in overlay.changes() {
+                let (value, at) = (change.value.as_ref(), Lsn::new(lsn));
+                let place = place_of(value.map_or(&[][..], |(value, _)| value));
+                if let (crate::key_value::Place::Log, Some((value, _))) = (&place, value) {
+                    state.unpublished.push_back((at, value.clone()));
+                }
+                let version = Version {
+                    main,
+                    create: change.create,
+                    version: change.version,
+                    lease: change.lease,
+                    lsn: at,
+                    place,
+                };
+                let before = index.insert(change.space, &change.key, version);
+                leases.move_key(change.space, &change.key, before, change.lease);
+                remember(state, main, change.space, &change.key);
+                lsn += 1;
+            }
+            state.current = main;
+        }
+        for record in lease_records {
+            if let LeaseRecord::Revoked { id, .. } = record {
+                leases.revoke(*id);
+            }
+        }
+        state.applied = appended.end_lsn;
+        let visible = self.shared.log.visible_end();
+        while state.unpublished.front().is_some_and(|(lsn, _)| *lsn < visible) {
+            state.unpublished.pop_front();
+        }
+    }
+
+    /// Waits until a submitted write is as durable as the log's settings ask for, and shows it
+    /// to readers.
+    ///
+    /// # Errors
+    /// The log's; whether the write is in it shows when it is opened again.
+    pub fn wait<T>(&self, submitted: &Submitted<T>) -> Result<()> {
+        if let Some(ticket) = &submitted.ticket {
+            self.shared.log.wait(ticket)?;
+        }
+        self.shared.published.fetch_max(submitted.revision, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// A lease, if it exists.
+    #[must_use]
+    pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
+        let now = self.shared.log.clock().monotonic();
+        self.leases().info(id, now)
+    }
+
+    /// All leases by number.
+    #[must_use]
+    pub fn lease_ids(&self) -> Vec<LeaseId> {
+        self.leases().ids()
+    }
+
+    /// Figures.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            revision: self.revision(),
+            compact_revision: self.compact_revision(),
+            version_count: self.index().version_count(),
+            lease_count: self.leases().ids().len() as u64,
+        }
+    }
+
+    /// Numbers of the keyspaces that hold or held keys.
+    #[must_use]
+    pub fn spaces(&self) -> Vec<StreamId> {
+        self.index().spaces().collect()
+    }
+
+    /// How many keys a keyspace holds now. O(1).
+    #[must_use]
+    pub fn key_count(&self, space: StreamId) -> u64 {
+        self.index().live_count(space)
+    }
+
+    /// The first place in the log that a readable version needs; retention must stop there.
+    #[must_use]
+    pub fn oldest_needed(&self) -> Option<Lsn> {
+        self.index().oldest_lsn()
+    }
+
+    /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying.
+    pub fn forget_space(&self, space: StreamId) {
+        let _one_writer = self.write_state();
+        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.remove_space(space);
+    }
+}
+
+/// Notes a change for the checking of transactions.
+pub(crate) fn remember(state: &mut WriteState, revision: u64, space: StreamId, key: &Bytes) {
+    state.recent.push_back(Recent { revision, space, key: key.clone() });
+    while state.recent.len() > RECENT_MAX {
+        if let Some(forgotten) = state.recent.pop_front() {
+            state.recent_after = forgotten.revision;
+        }
+    }
+}
