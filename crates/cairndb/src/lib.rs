@@ -33,13 +33,21 @@
 
 pub use cairn_codec as codec;
 pub use cairn_engine as engine;
+pub use cairn_mvcc as keys;
 pub use cairn_segment as log;
 pub use cairn_types as types;
 pub use cairn_vfs as vfs;
 
 /// What most programs need.
 pub mod prelude {
-    pub use cairn_engine::{Appended, Consumer, Engine, Events, From, NewEvent, TopicConfig};
+    pub use cairn_engine::{
+        Appended, Committed, Consumer, Engine, Events, From, Keyspace, NewEvent, TopicConfig,
+        Transaction,
+    };
+    pub use cairn_mvcc::{
+        Compare, CompareOp, CompareTarget, Isolation, KeyValue, LeaseId, Put, Range, RangeRequest,
+        Txn, TxnOp, WatchRequest,
+    };
     pub use cairn_segment::{Compression, Log, LogConfig, Retention, VerifyOptions};
     pub use cairn_types::{
         Durability, Event, EventData, EventId, Lsn, Offset, Partition, Timestamp, Topic,

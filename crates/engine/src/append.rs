@@ -206,7 +206,7 @@ impl Engine {
         Ok(Prepared { draft, places })
     }
 
-    fn fresh_id(&self) -> EventId {
+    pub(crate) fn fresh_id(&self) -> EventId {
         let mut random = [0; 10];
         self.shared.log.rng().fill(&mut random);
         EventId::v7(self.now(), random)
@@ -241,7 +241,7 @@ fn places(topic: &Topic, prepared: &Prepared, ticket: Option<&Ticket>) -> Vec<Ap
 }
 
 /// JSON data must be JSON.
-fn validate(events: &[NewEvent]) -> Result<()> {
+pub(crate) fn validate(events: &[NewEvent]) -> Result<()> {
     for (index, event) in events.iter().enumerate() {
         if let EventData::Json(data) = &event.data
             && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(data)

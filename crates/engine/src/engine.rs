@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use cairn_mvcc::Store;
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
     VerifyOptions, VerifyReport,
@@ -11,7 +12,7 @@ use cairn_segment::{
 use cairn_types::{StreamId, Topic, limits};
 
 use crate::dedup::RecentIds;
-use crate::metadata::{TopicCreated, encode_dropped};
+use crate::metadata::{KeyspaceCreated, TopicCreated, encode_dropped};
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -24,6 +25,8 @@ pub struct Engine {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) log: Log,
+    /// Keys of all keyspaces.
+    pub(crate) keys: Store,
     pub(crate) view: RwLock<View>,
     /// Windows of recent ids; the lock also orders appends that carry ids.
     pub(crate) recent: Mutex<HashMap<StreamId, RecentIds>>,
@@ -95,8 +98,11 @@ impl Engine {
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
-        let shared = Shared { log, view: RwLock::new(view), recent: Mutex::new(HashMap::new()) };
-        Ok(Self { shared: Arc::new(shared) })
+        let keys = Store::open(log.clone())?;
+        let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
+        let engine = Self { shared: Arc::new(Shared { log, keys, view, recent }) };
+        engine.forget_dropped();
+        Ok(engine)
     }
 
     /// The log beneath.
@@ -115,6 +121,9 @@ impl Engine {
         if moved {
             let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
             view.catch_up(&self.shared.log)?;
+            drop(view);
+            self.shared.keys.catch_up()?;
+            self.forget_dropped();
         }
         Ok(moved)
     }
@@ -216,7 +225,10 @@ impl Engine {
     /// As [`Log::retain`].
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         self.carry_topics_forward()?;
-        Ok(self.shared.log.retain(retention)?)
+        // Versions that can be read, and leases, live in their records.
+        let needed = [retention.keep_from, self.shared.keys.oldest_needed()];
+        let keep_from = needed.into_iter().flatten().min();
+        Ok(self.shared.log.retain(&Retention { keep_from, ..*retention })?)
     }
 
     /// Writes all topics and group offsets again at the log's end, so that older copies may go.
@@ -226,6 +238,10 @@ impl Engine {
         let created = RecordDraft::new(RecordKind::STREAM_CREATED, StreamId::SYSTEM);
         for entry in view.topics.values() {
             draft.push(created, &entry.meta.encode())?;
+        }
+        for (name, stream) in &view.keyspaces {
+            let keyspace = KeyspaceCreated { stream: *stream, name: name.clone() };
+            draft.push(created, &keyspace.encode())?;
         }
         let offset = RecordDraft::new(RecordKind::GROUP_OFFSET, StreamId::SYSTEM);
         for (group, offsets) in &view.groups {

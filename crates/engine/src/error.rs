@@ -1,6 +1,6 @@
 //! What can go wrong with topics and events.
 
-use cairn_types::{ErrorKind, InvalidName, Offset, Partition, Topic};
+use cairn_types::{ErrorKind, InvalidName, KeyspaceName, Offset, Partition, Topic};
 
 /// Result of an engine operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,6 +31,15 @@ pub enum Error {
         /// How many there are.
         count: u32,
     },
+    /// No such keyspace.
+    #[error("there is no keyspace {keyspace}; create it first")]
+    NoKeyspace {
+        /// Its name.
+        keyspace: KeyspaceName,
+    },
+    /// A request about keys was refused, or failed.
+    #[error(transparent)]
+    Keys(#[from] cairn_mvcc::Error),
     /// Somebody else appended first.
     #[error(
         "the partition's next offset is {actual}, not {expected}; read what was added and decide again"
@@ -84,7 +93,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoTopic { .. } | Self::NoPartition { .. } => ErrorKind::NotFound,
+            Self::NoTopic { .. } | Self::NoPartition { .. } | Self::NoKeyspace { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Keys(error) => error.kind(),
             Self::TopicExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::InvalidName(_) | Self::InvalidJson { .. } | Self::TooLarge { .. } => {
                 ErrorKind::Invalid

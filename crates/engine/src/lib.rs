@@ -1,4 +1,4 @@
-//! Topics and events over one verified log.
+//! Topics and events, keyspaces and keys, over one verified log: one commit for all of them.
 //!
 //! ```text
 //! append ─ validate, envelope ─▶ Draft ─▶ log (one stream for each partition)
@@ -29,6 +29,7 @@ pub mod envelope;
 mod error;
 mod event;
 mod group;
+mod keys;
 pub mod metadata;
 mod read;
 mod stats;
@@ -40,6 +41,7 @@ pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
 pub use group::{Consumer, GroupLag};
+pub use keys::{Committed, Keyspace, Transaction};
 pub use read::{Events, From};
 pub use stats::{PartitionStats, TopicStats};
 pub use subscribe::Subscription;

@@ -2,14 +2,17 @@
 //!
 //! Topic created: version 1, codec u8, codec level i32, topic id u32, first stream u32,
 //! partitions u32, name. Topic dropped: version 1, topic id u32. Group offset: version 1,
-//! topic id u32, partition u32, next offset u64, group name. All little-endian.
+//! topic id u32, partition u32, next offset u64, group name. Keyspace created: version 2,
+//! stream u32, name. Keyspace dropped: version 2, stream u32. All little-endian. Topics and
+//! keyspaces share the record kinds; the version tells them apart.
 
 use cairn_segment::Compression;
-use cairn_types::{GroupName, Offset, Partition, StreamId, Topic};
+use cairn_types::{GroupName, KeyspaceName, Offset, Partition, StreamId, Topic};
 
 use crate::TopicConfig;
 
 const VERSION: u8 = 1;
+pub(crate) const KEYSPACE: u8 = 2;
 
 /// A topic as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +129,50 @@ pub fn decode_dropped(payload: &[u8]) -> Option<u32> {
     }
 }
 
+/// A keyspace as it was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyspaceCreated {
+    /// Its stream, never used again.
+    pub stream: StreamId,
+    /// Its name.
+    pub name: KeyspaceName,
+}
+
+impl KeyspaceCreated {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![KEYSPACE];
+        out.extend_from_slice(&self.stream.get().to_le_bytes());
+        out.extend_from_slice(self.name.as_str().as_bytes());
+        out
+    }
+
+    /// Reads a payload.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (&[KEYSPACE], rest) = payload.split_first_chunk::<1>()? else { return None };
+        let (stream, name) = rest.split_first_chunk::<4>()?;
+        let stream = StreamId::new(u32::from_le_bytes(*stream));
+        Some(Self { stream, name: KeyspaceName::from_bytes(name).ok()? })
+    }
+}
+
+/// The payload of a dropped keyspace's record.
+#[must_use]
+pub fn encode_keyspace_dropped(stream: StreamId) -> Vec<u8> {
+    let mut out = vec![KEYSPACE];
+    out.extend_from_slice(&stream.get().to_le_bytes());
+    out
+}
+
+/// Reads the payload of a dropped keyspace's record.
+#[must_use]
+pub fn decode_keyspace_dropped(payload: &[u8]) -> Option<StreamId> {
+    let (&[KEYSPACE], rest) = payload.split_first_chunk::<1>()? else { return None };
+    Some(StreamId::new(u32::from_le_bytes(<[u8; 4]>::try_from(rest).ok()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +196,12 @@ mod tests {
         };
         assert_eq!(GroupOffset::decode(&offset.encode()), Some(offset));
         assert_eq!(decode_dropped(&encode_dropped(5)), Some(5));
+        let name = KeyspaceName::new("users").expect("valid");
+        let keyspace = KeyspaceCreated { stream: StreamId::new(8), name };
+        assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));
+        assert_eq!(TopicCreated::decode(&keyspace.encode()), None);
+        let dropped = encode_keyspace_dropped(keyspace.stream);
+        assert_eq!(decode_keyspace_dropped(&dropped), Some(keyspace.stream));
+        assert_eq!(decode_dropped(&dropped), None);
     }
 }

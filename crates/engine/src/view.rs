@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_segment::{Log, RecordKind};
-use cairn_types::{GroupName, Offset, Partition, StreamId, Topic};
+use cairn_types::{GroupName, KeyspaceName, Offset, Partition, StreamId, Topic};
 
-use crate::metadata::{GroupOffset, TopicCreated, decode_dropped};
+use crate::metadata::{
+    GroupOffset, KEYSPACE, KeyspaceCreated, TopicCreated, decode_dropped, decode_keyspace_dropped,
+};
 use crate::{Error, NewEvent, Result};
 
 /// A live topic.
@@ -63,6 +65,7 @@ pub(crate) struct View {
     pub(crate) topics: BTreeMap<Topic, Arc<TopicEntry>>,
     /// Next offset by group, topic id and partition.
     pub(crate) groups: BTreeMap<GroupName, BTreeMap<(u32, Partition), Offset>>,
+    pub(crate) keyspaces: BTreeMap<KeyspaceName, StreamId>,
     pub(crate) next_topic_id: u32,
     pub(crate) next_stream: u32,
     /// Sequence of the system stream that comes next.
@@ -90,6 +93,16 @@ impl View {
     /// Applies one record; the same for the same record, whenever it happens.
     pub(crate) fn apply(&mut self, kind: RecordKind, payload: &[u8]) -> Option<()> {
         match kind {
+            RecordKind::STREAM_CREATED if payload.first() == Some(&KEYSPACE) => {
+                let created = KeyspaceCreated::decode(payload)?;
+                let next = created.stream.get().checked_add(1)?;
+                self.next_stream = self.next_stream.max(next);
+                self.keyspaces.insert(created.name, created.stream);
+            }
+            RecordKind::STREAM_DROPPED if payload.first() == Some(&KEYSPACE) => {
+                let dropped = decode_keyspace_dropped(payload)?;
+                self.keyspaces.retain(|_, stream| *stream != dropped);
+            }
             RecordKind::STREAM_CREATED => {
                 let meta = TopicCreated::decode(payload)?;
                 let next = meta.first_stream.get().checked_add(meta.config.partitions)?;

@@ -1,5 +1,7 @@
 //! Topics, events, groups and subscriptions against their promises.
 
+mod keys;
+
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};
 use cairn_types::{EventId, Offset, Timestamp};

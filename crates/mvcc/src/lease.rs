@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_types::{StreamId, Timestamp};
+use cairn_types::{Lsn, StreamId, Timestamp};
 
 use crate::plan::Planner;
 use crate::record::LeaseRecord;
@@ -42,6 +42,8 @@ pub struct LeaseInfo {
 #[derive(Debug)]
 struct Lease {
     ttl: i64,
+    /// The record of the grant or the last renewal.
+    lsn: Lsn,
     /// Time of day of the grant or the last renewal.
     renewed_at: Timestamp,
     /// Monotonic time.
@@ -61,17 +63,24 @@ impl Leases {
     }
 
     /// Notes a grant or renewal.
-    pub(crate) fn grant(&mut self, id: LeaseId, ttl: i64, at: Timestamp, now: Duration) {
+    pub(crate) fn grant(&mut self, id: LeaseId, ttl: i64, lsn: Lsn, at: Timestamp, now: Duration) {
         let expires_at = now.saturating_add(seconds(ttl));
         let lease = self.by_id.entry(id).or_insert_with(|| Lease {
             ttl,
+            lsn,
             renewed_at: at,
             expires_at,
             keys: BTreeSet::new(),
         });
         lease.ttl = ttl;
+        lease.lsn = lsn;
         lease.renewed_at = at;
         lease.expires_at = expires_at;
+    }
+
+    /// The first place in the log that a lease needs.
+    pub(crate) fn oldest_lsn(&self) -> Option<Lsn> {
+        self.by_id.values().map(|lease| lease.lsn).min()
     }
 
     /// Forgets a lease; its keys were deleted or will be.

@@ -88,6 +88,7 @@ impl Store {
             leases: &mut leases,
             current: state.current,
             oldest: self.compact_revision(),
+            last_change: state.last_change,
             now: self.shared.log.clock().monotonic(),
         };
         let mut position = state.applied;
@@ -96,8 +97,10 @@ impl Store {
             position = Lsn::new(record.lsn.get() + 1);
         }
         let (current, oldest) = (replay.current, replay.oldest);
+        let last_change = replay.last_change;
         state.current = current;
         state.applied = position;
+        state.last_change = last_change;
         // What was replayed is not in the list of recent changes.
         state.recent.clear();
         state.recent_after = current;
@@ -115,6 +118,7 @@ struct Replay<'a> {
     leases: &'a mut Leases,
     current: u64,
     oldest: u64,
+    last_change: Option<Lsn>,
     now: std::time::Duration,
 }
 
@@ -151,7 +155,7 @@ impl Replay<'_> {
             }),
             RecordKind::LEASE_GRANT => match LeaseRecord::decode_grant(payload()) {
                 Some(LeaseRecord::Granted { id, ttl, .. }) => {
-                    self.leases.grant(id, ttl, record.commit_time(), self.now);
+                    self.leases.grant(id, ttl, record.lsn, record.commit_time(), self.now);
                     Ok(())
                 }
                 _ => Err(damaged("not a valid grant of a lease")),
@@ -168,6 +172,7 @@ impl Replay<'_> {
                     CompactionRecord::decode(payload()).ok_or(damaged("not a valid compaction"))?;
                 self.oldest = self.oldest.max(compaction.oldest);
                 self.current = self.current.max(compaction.current);
+                self.last_change = Some(record.lsn);
                 Ok(())
             }
             _ => Ok(()),
@@ -196,6 +201,9 @@ impl Replay<'_> {
         let (lease, key) = (version.lease, Bytes::copy_from_slice(key));
         let before = self.index.insert(record.view.stream, &key, version);
         self.leases.move_key(record.view.stream, &key, before, lease);
+        if main > self.current {
+            self.last_change = Some(record.lsn);
+        }
         self.current = main;
         Ok(())
     }

@@ -61,6 +61,8 @@ pub(crate) struct WriteState {
     pub(crate) current: u64,
     /// Records before this LSN are applied.
     pub(crate) applied: Lsn,
+    /// The record that last changed or confirmed the current revision.
+    pub(crate) last_change: Option<Lsn>,
     /// Values that the log does not show yet.
     pub(crate) unpublished: VecDeque<(Lsn, Bytes)>,
     /// Recent changes, for checking what transactions rest on.
@@ -234,6 +236,43 @@ impl Store {
         })
     }
 
+    /// Writes many keys in one revision, and returns it.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Error::DuplicateKey`] for a key that comes twice.
+    pub fn put_all(&self, puts: &[Put]) -> Result<u64> {
+        let mut hashes = Hashes::default();
+        puts.iter().for_each(|put| hashes.add(put));
+        self.write(|planner| {
+            planner.hashes = hashes;
+            for put in puts {
+                planner.put(put)?;
+            }
+            Ok(planner.answer_revision())
+        })
+    }
+
+    /// Every version of a key that can still be read, oldest first. A deletion comes as a
+    /// version 0 without a value.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<KeyValue>> {
+        let published = self.revision();
+        let versions: Vec<Version> = match self.index().history(space, key) {
+            Some(history) => history.versions().to_vec(),
+            None => Vec::new(),
+        };
+        let values = Values::published(&self.shared.log);
+        let visible = versions.iter().filter(|version| version.main <= published);
+        visible
+            .map(|version| {
+                let value = values.read(version)?;
+                Ok(version.with_value(Bytes::copy_from_slice(key), value))
+            })
+            .collect()
+    }
+
     /// Deletes keys.
     ///
     /// # Errors
@@ -303,6 +342,7 @@ impl Store {
         self.apply(&mut state, &mut leases, &overlay, &lease_records, &ticket.appended);
         if let Some(compaction) = compaction {
             self.shared.oldest.fetch_max(compaction.oldest, Ordering::AcqRel);
+            state.last_change = Some(ticket.appended.first_lsn);
         }
         Ok(Submitted { answer, revision: state.current, ticket: Some(ticket) })
     }
@@ -320,7 +360,7 @@ impl Store {
         let now = self.shared.log.clock().monotonic();
         for record in lease_records {
             if let LeaseRecord::Granted { id, ttl, .. } = record {
-                leases.grant(*id, *ttl, appended.commit_time, now);
+                leases.grant(*id, *ttl, Lsn::new(lsn), appended.commit_time, now);
             }
             lsn += 1;
         }
@@ -348,6 +388,7 @@ impl Store {
                 lsn += 1;
             }
             state.current = main;
+            state.last_change = Some(appended.first_lsn);
         }
         for record in lease_records {
             if let LeaseRecord::Revoked { id, .. } = record {
@@ -413,7 +454,10 @@ impl Store {
     /// The first place in the log that a readable version needs; retention must stop there.
     #[must_use]
     pub fn oldest_needed(&self) -> Option<Lsn> {
-        self.index().oldest_lsn()
+        let last = self.write_state().last_change;
+        let leases = self.leases().oldest_lsn();
+        let versions = self.index().oldest_lsn();
+        [last, leases, versions].into_iter().flatten().min()
     }
 
     /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying.

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_codec::RecordDraft;
 use cairn_types::StreamId;
 
 use crate::hashes::Hashes;
 use crate::plan::Planner;
 use crate::request::{DeleteRange, Put, Range, RangeRequest};
-use crate::{Error, KeyValue, LeaseId, Result, Store};
+use crate::{Error, KeyValue, LeaseId, Result, Store, Submitted};
 
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +80,7 @@ impl Store {
 
     /// Waits until somebody else's commit shows, or a little while that grows with the attempt
     /// and differs between threads.
-    fn back_off(&self, attempt: u32) {
+    pub fn back_off(&self, attempt: u32) {
         if attempt < 3 {
             return;
         }
@@ -216,6 +215,17 @@ impl Transaction {
     /// # Errors
     /// As [`commit`](Self::commit), and what `more` returns.
     pub fn commit_with(self, more: impl FnOnce(&mut Planner<'_>) -> Result<()>) -> Result<u64> {
+        Ok(self.submit_with(more)?.revision)
+    }
+
+    /// As [`commit_with`](Self::commit_with), and tells where in the log the batch is.
+    ///
+    /// # Errors
+    /// As [`commit_with`](Self::commit_with).
+    pub fn submit_with(
+        self,
+        more: impl FnOnce(&mut Planner<'_>) -> Result<()>,
+    ) -> Result<Submitted<()>> {
         let writes = self.requests();
         let mut hashes = Hashes::default();
         for write in &writes {
@@ -235,7 +245,7 @@ impl Transaction {
             more(planner)
         })?;
         self.store.wait(&submitted)?;
-        Ok(submitted.revision)
+        Ok(submitted)
     }
 
     /// The writes as requests.
@@ -328,19 +338,4 @@ impl Transaction {
 enum Write {
     Put(Put),
     Delete(DeleteRange),
-}
-
-impl Transaction {
-    /// Commits with records of other kinds, events say, in the same batch.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit).
-    pub fn commit_with_records(self, records: Vec<(RecordDraft<'_>, Vec<u8>)>) -> Result<u64> {
-        self.commit_with(|planner| {
-            for (record, payload) in records {
-                planner.attach(record, payload)?;
-            }
-            Ok(())
-        })
-    }
 }

@@ -18,6 +18,8 @@ pub struct Retention {
     pub max_len: Option<u64>,
     /// Drop segments that end at or before this LSN.
     pub before: Option<Lsn>,
+    /// Whatever else is asked for, keep everything from this LSN on.
+    pub keep_from: Option<Lsn>,
 }
 
 /// What retention dropped.
@@ -57,7 +59,8 @@ impl Log {
             let too_old = oldest.is_some_and(|oldest| last_commit < oldest);
             let too_much = retention.max_len.is_some_and(|max| total > max);
             let before = retention.before.is_some_and(|lsn| segment.end_lsn() <= lsn);
-            if holds_newest || !(too_old || too_much || before) {
+            let needed = retention.keep_from.is_some_and(|lsn| segment.end_lsn() > lsn);
+            if needed || holds_newest || !(too_old || too_much || before) {
                 break;
             }
             total -= segment.end();

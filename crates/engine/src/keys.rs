@@ -1,0 +1,117 @@
+//! Keyspaces: named sets of keys with revisions, over the same log as the events. The names
+//! are records of the system stream; keys, leases and revisions are kept by `cairn-mvcc`.
+
+mod keyspace;
+mod transaction;
+
+use cairn_mvcc::{LeaseInfo, Store, Txn, TxnResponse};
+use cairn_segment::RecordKind;
+use cairn_types::{KeyspaceName, StreamId};
+
+pub use keyspace::Keyspace;
+pub use transaction::{Committed, Transaction};
+
+use crate::metadata::{KeyspaceCreated, encode_keyspace_dropped};
+use crate::{Engine, Error, Result};
+
+impl Engine {
+    /// The keys of all keyspaces by stream number: revisions, transactions and leases as
+    /// `cairn-mvcc` offers them.
+    #[must_use]
+    pub fn keys(&self) -> &Store {
+        &self.shared.keys
+    }
+
+    /// Creates a keyspace; says whether it is new.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`]; the log's.
+    pub fn create_keyspace(&self, name: &str) -> Result<bool> {
+        let name = KeyspaceName::new(name)?;
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if view.keyspaces.contains_key(&name) {
+            return Ok(false);
+        }
+        let created = KeyspaceCreated { stream: StreamId::new(view.next_stream), name };
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode())?;
+        Ok(true)
+    }
+
+    /// A keyspace by name.
+    ///
+    /// # Errors
+    /// [`Error::NoKeyspace`], [`Error::InvalidName`].
+    pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
+        let stream = self.view().keyspaces.get(name).copied();
+        let name = KeyspaceName::new(name)?;
+        match stream {
+            Some(stream) => Ok(Keyspace::new(self.clone(), name, stream)),
+            None => Err(Error::NoKeyspace { keyspace: name }),
+        }
+    }
+
+    /// All keyspaces by name.
+    #[must_use]
+    pub fn keyspaces(&self) -> Vec<Keyspace> {
+        let view = self.view();
+        let keyspaces = view.keyspaces.iter();
+        keyspaces.map(|(name, stream)| Keyspace::new(self.clone(), name.clone(), *stream)).collect()
+    }
+
+    /// Drops a keyspace with all its keys. A keyspace created later under the same name is
+    /// another one.
+    ///
+    /// # Errors
+    /// [`Error::NoKeyspace`]; the log's.
+    pub fn drop_keyspace(&self, name: &str) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(stream) = view.keyspaces.get(name).copied() else {
+            return Err(Error::NoKeyspace { keyspace: KeyspaceName::new(name)? });
+        };
+        let payload = encode_keyspace_dropped(stream);
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &payload)?;
+        self.shared.keys.forget_space(stream);
+        Ok(())
+    }
+
+    /// The current revision of all keyspaces together: 1 before the first change.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.shared.keys.revision()
+    }
+
+    /// Compare, then, else, as one step, over any keyspaces.
+    ///
+    /// # Errors
+    /// As [`Store::txn`].
+    pub fn txn(&self, txn: &Txn) -> Result<TxnResponse> {
+        Ok(self.shared.keys.txn(txn)?)
+    }
+
+    /// Grants a lease for `ttl` seconds under a random number.
+    ///
+    /// # Errors
+    /// As [`Store::lease_grant`].
+    pub fn grant_lease(&self, ttl: i64) -> Result<LeaseInfo> {
+        Ok(self.shared.keys.lease_grant(None, ttl)?)
+    }
+
+    /// Does what is due by the clock: ends leases whose time is over. Owners call it now and
+    /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn maintain(&self) -> Result<usize> {
+        Ok(self.shared.keys.expire_leases()?)
+    }
+
+    /// Forgets the keys of keyspaces that were dropped, after the log was replayed.
+    pub(crate) fn forget_dropped(&self) {
+        let live: Vec<StreamId> = self.view().keyspaces.values().copied().collect();
+        for space in self.shared.keys.spaces() {
+            if !live.contains(&space) {
+                self.shared.keys.forget_space(space);
+            }
+        }
+    }
+}
