@@ -1,5 +1,7 @@
 //! Arguments.
 
+pub mod keys;
+
 use std::path::PathBuf;
 
 use clap::{
@@ -32,28 +34,43 @@ impl Cli {
     /// The command with `--data DIR` also accepted after every subcommand but `append`, whose
     /// own `--data` is the event.
     pub fn grammar() -> clap::Command {
-        let dir = Arg::new("store_after")
-            .long("data")
-            .value_name("DIR")
-            .value_parser(value_parser!(PathBuf))
-            .help("Directory of the store");
-        Self::command().mut_subcommands(move |command| {
-            if command.get_name() == "append" { command } else { command.arg(dir.clone()) }
-        })
+        with_dir(Self::command().bin_name("cairn"))
     }
 
     /// Parses the arguments of this process; prints help or a usage error and ends it.
     pub fn from_process() -> Self {
         let matches = Self::grammar().get_matches();
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let after = matches.subcommand().and_then(|(name, arguments): (&str, &ArgMatches)| {
-            (name != "append").then(|| arguments.get_one::<PathBuf>("store_after")).flatten()
-        });
+        let after = dir_after(&matches);
         if let Some(dir) = after {
             cli.store.clone_from(dir);
         }
         cli
     }
+}
+
+/// Adds `--data DIR` to every subcommand at every depth, but not to `append`.
+fn with_dir(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|command| {
+        if command.get_name() == "append" {
+            return command;
+        }
+        let dir = Arg::new("store_after")
+            .long("data")
+            .value_name("DIR")
+            .value_parser(value_parser!(PathBuf))
+            .help("Directory of the store");
+        with_dir(command.arg(dir))
+    })
+}
+
+/// The `--data DIR` that stands deepest after a subcommand.
+fn dir_after(matches: &ArgMatches) -> Option<&PathBuf> {
+    let (name, arguments) = matches.subcommand()?;
+    if name == "append" {
+        return None;
+    }
+    dir_after(arguments).or_else(|| arguments.get_one::<PathBuf>("store_after"))
 }
 
 /// Commands.
@@ -73,6 +90,38 @@ pub enum Command {
     Topics,
     /// List consumer groups and how far they are behind.
     Groups,
+    /// Write a key.
+    Put(keys::Put),
+    /// Print the value of a key, or many keys.
+    Get(keys::Get),
+    /// Delete keys.
+    Del(keys::Del),
+    /// Print keys in order.
+    Scan(keys::Scan),
+    /// Count keys.
+    Count(keys::Count),
+    /// Print every version of a key.
+    History(keys::History),
+    /// Print changes of keys as they come.
+    Watch(keys::Watch),
+    /// Compare, then, else: one atomic step, from JSON.
+    Txn(keys::Txn),
+    /// Leases: keys that go away with their holder.
+    #[command(subcommand)]
+    Lease(keys::Lease),
+    /// Give up the past before a revision.
+    Compact {
+        /// Oldest revision that can be read afterwards.
+        revision: u64,
+    },
+    /// List, create and drop keyspaces.
+    Keyspaces {
+        /// What to do; list without it.
+        #[command(subcommand)]
+        command: Option<keys::Keyspaces>,
+    },
+    /// Measure keys on this machine.
+    Bench(keys::Bench),
     /// Check every byte of the store.
     Verify,
     /// Print figures of the store.

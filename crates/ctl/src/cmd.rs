@@ -1,9 +1,14 @@
 //! The commands.
 
+mod bench;
 mod check;
+mod keys;
+mod lease;
 mod read;
 mod repair;
 mod tour;
+mod txn;
+mod watching;
 mod write;
 
 use std::io::Write;
@@ -27,6 +32,18 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Topics => read::topics(cli, out),
         Command::Groups => read::groups(cli, out),
         Command::Export { topic } => read::export(cli, topic, out),
+        Command::Put(args) => keys::put(cli, args, out),
+        Command::Get(args) => keys::get(cli, args, out),
+        Command::Del(args) => keys::del(cli, args, out),
+        Command::Scan(args) => keys::scan(cli, args, out),
+        Command::Count(args) => keys::count(cli, args, out),
+        Command::History(args) => keys::history(cli, args, out),
+        Command::Watch(args) => watching::watch(cli, args, out),
+        Command::Txn(args) => txn::txn(cli, args, out),
+        Command::Lease(command) => lease::lease(cli, command, out),
+        Command::Compact { revision } => lease::compact(cli, *revision, out),
+        Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
+        Command::Bench(args) => bench::run(cli, args, out),
         Command::Verify => check::verify(cli, out),
         Command::Stats => check::stats(cli, out),
         Command::Inspect(args) => check::inspect(cli, args, out),
@@ -58,6 +75,21 @@ fn open(cli: &Cli) -> Result<Engine> {
 /// Opens the store for reading, beside a process that may be writing it.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
     Engine::open_read_only(&cli.store).with_context(|| format!("opening {}", cli.store.display()))
+}
+
+/// Opens the store for reading; when leases have expired and nobody writes the store, they are
+/// ended first, so that what they held is not shown.
+fn open_current(cli: &Cli) -> Result<Engine> {
+    let engine = open_read_only(cli)?;
+    let keys = engine.keys();
+    let over = |id: &LeaseId| keys.lease(*id).is_some_and(|lease| lease.remaining.is_zero());
+    if !keys.lease_ids().iter().any(over) {
+        return Ok(engine);
+    }
+    // Whoever has the store open for writing ends its leases itself.
+    let Ok(writer) = open(cli) else { return Ok(engine) };
+    writer.maintain()?;
+    Ok(writer)
 }
 
 fn vfs(cli: &Cli) -> Result<Arc<StdVfs>> {

@@ -39,7 +39,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
             cause.downcast_ref::<cairndb::engine::Error>().map(cairndb::engine::Error::kind);
         let log = cause.downcast_ref::<cairndb::log::Error>().map(cairndb::log::Error::kind);
         let file = cause.downcast_ref::<cairndb::vfs::Error>().map(cairndb::vfs::Error::kind);
-        if let Some(kind) = engine.or(log).or(file) {
+        let keys = cause.downcast_ref::<cairndb::keys::Error>().map(cairndb::keys::Error::kind);
+        if let Some(kind) = engine.or(keys).or(log).or(file) {
             return match kind {
                 ErrorKind::NotFound => 1,
                 ErrorKind::Invalid | ErrorKind::Conflict => 2,

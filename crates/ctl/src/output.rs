@@ -1,5 +1,7 @@
 //! What is printed, for people and for programs.
 
+pub mod keys;
+
 use std::io::Write;
 
 use anyhow::Result;

@@ -1,5 +1,7 @@
 //! The `cairn` command as a user runs it: pipes, exit codes, kill -9, a second process.
 
+mod keys;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,112 @@
+//! `lease`, `compact`, `keyspaces`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use cairndb::prelude::*;
+use serde_json::json;
+
+use super::{line, open, open_current};
+use crate::cli::Cli;
+use crate::cli::keys::{Keyspaces, Lease};
+use crate::exit::NotFound;
+
+/// Grants, ends, renews and shows leases.
+pub fn lease(cli: &Cli, command: &Lease, out: &mut impl Write) -> Result<()> {
+    match command {
+        Lease::Grant { ttl, id } => {
+            let engine = open(cli)?;
+            engine.maintain()?;
+            let granted = engine.keys().lease_grant(id.map(LeaseId::new), *ttl)?;
+            let text = format!("lease {} granted for {} s", granted.id, granted.ttl);
+            let object = json!({ "id": granted.id.get(), "ttl": granted.ttl });
+            say(cli, text, object, out)?;
+            Ok(engine.close()?)
+        }
+        Lease::Revoke { id } => {
+            let engine = open(cli)?;
+            engine.maintain()?;
+            let deleted = engine.keys().lease_revoke(LeaseId::new(*id))?;
+            let revision = engine.revision();
+            let text = format!("lease {id} revoked, {deleted} keys deleted, revision {revision}");
+            say(cli, text, json!({ "id": id, "deleted": deleted, "revision": revision }), out)?;
+            Ok(engine.close()?)
+        }
+        Lease::KeepAlive { id } => {
+            let engine = open(cli)?;
+            engine.maintain()?;
+            let ttl = engine.keys().lease_keep_alive(LeaseId::new(*id))?;
+            say(cli, format!("lease {id} has {ttl} s"), json!({ "id": id, "ttl": ttl }), out)?;
+            Ok(engine.close()?)
+        }
+        Lease::Ttl { id } => {
+            let engine = open_current(cli)?;
+            let Some(info) = engine.keys().lease(LeaseId::new(*id)) else {
+                return Err(NotFound(format!("there is no lease {id}")).into());
+            };
+            let keys: Vec<_> = info
+                .keys
+                .iter()
+                .map(|(_, key)| String::from_utf8_lossy(key).into_owned())
+                .collect();
+            let (left, ttl) = (info.remaining.as_secs_f64(), info.ttl);
+            let text = format!("lease {id}: {left:.1} of {ttl} s left, keys: {}", keys.join(" "));
+            let object = json!({ "id": id, "ttl": ttl, "remaining": left, "keys": keys });
+            say(cli, text, object, out)
+        }
+        Lease::List => {
+            let engine = open_current(cli)?;
+            for id in engine.keys().lease_ids() {
+                say(cli, id.to_string(), json!({ "id": id.get() }), out)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Gives up the past before a revision.
+pub fn compact(cli: &Cli, revision: u64, out: &mut impl Write) -> Result<()> {
+    let engine = open(cli)?;
+    let compacted = engine.keys().compact(revision)?;
+    let (revision, versions) = (compacted.revision, compacted.version_count);
+    let text = format!("revisions before {revision} are gone, {versions} versions dropped");
+    say(cli, text, json!({ "compact_revision": revision, "dropped": versions }), out)?;
+    Ok(engine.close()?)
+}
+
+/// Lists, creates and drops keyspaces.
+pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -> Result<()> {
+    match command {
+        None | Some(Keyspaces::List) => {
+            let engine = open_current(cli)?;
+            for space in engine.keyspaces() {
+                let (name, keys) = (space.name(), space.len());
+                let object = json!({ "keyspace": name.as_str(), "keys": keys });
+                say(cli, format!("{name:<20} {keys} keys"), object, out)?;
+            }
+            Ok(())
+        }
+        Some(Keyspaces::Create { name }) => {
+            let engine = open(cli)?;
+            let new = engine.create_keyspace(name)?;
+            let text = if new { "created" } else { "exists already" };
+            say(cli, text.to_owned(), json!({ "keyspace": name, "created": new }), out)?;
+            Ok(engine.close()?)
+        }
+        Some(Keyspaces::Drop { name }) => {
+            let engine = open(cli)?;
+            engine.drop_keyspace(name)?;
+            say(cli, "dropped".to_owned(), json!({ "keyspace": name, "dropped": true }), out)?;
+            Ok(engine.close()?)
+        }
+    }
+}
+
+fn say(cli: &Cli, text: String, object: serde_json::Value, out: &mut impl Write) -> Result<()> {
+    if cli.json {
+        line(out, object)?
+    } else {
+        line(out, text)?
+    }
+    Ok(out.flush()?)
+}
