@@ -9,6 +9,8 @@ mod zstd_pool;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "zstd")]
+use std::sync::Mutex;
 
 use cairn_types::limits;
 
@@ -111,6 +113,9 @@ impl Compression {
 #[derive(Debug, Clone)]
 pub struct CodecRegistry {
     codecs: BTreeMap<CodecId, Arc<dyn Codec>>,
+    /// Writers by level, each with its pool of contexts; clones of the registry share them.
+    #[cfg(feature = "zstd")]
+    zstd_writers: Arc<Mutex<BTreeMap<i32, Arc<dyn Codec>>>>,
 }
 
 impl Default for CodecRegistry {
@@ -128,7 +133,11 @@ impl CodecRegistry {
         codecs.insert(CodecId::LZ4, Arc::new(Lz4));
         #[cfg(feature = "zstd")]
         codecs.insert(CodecId::ZSTD, Arc::new(Zstd::new(1)));
-        Self { codecs }
+        Self {
+            codecs,
+            #[cfg(feature = "zstd")]
+            zstd_writers: Arc::default(),
+        }
     }
 
     /// Adds a codec of the user's.
@@ -163,7 +172,13 @@ impl CodecRegistry {
     pub fn writer(&self, compression: Compression) -> Result<Arc<dyn Codec>> {
         match compression {
             #[cfg(feature = "zstd")]
-            Compression::Zstd { level } => Ok(Arc::new(Zstd::new(level))),
+            Compression::Zstd { level } => {
+                let mut writers =
+                    self.zstd_writers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let writer =
+                    writers.entry(level.clamp(1, 19)).or_insert_with(|| Arc::new(Zstd::new(level)));
+                Ok(writer.clone())
+            }
             other => {
                 let id = other.id();
                 self.codecs.get(&id).cloned().ok_or(Error::UnknownCodec(id.get()))

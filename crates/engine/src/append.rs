@@ -200,8 +200,7 @@ impl Engine {
         }
         let compression = entry.meta.config.compression;
         if compression != cairn_segment::Compression::None {
-            let registry = cairn_codec::CodecRegistry::standard();
-            draft.compress(&*registry.writer(compression)?)?;
+            draft.compress(&*self.shared.log.codecs().writer(compression)?)?;
         }
         Ok(Prepared { draft, places })
     }

@@ -82,7 +82,6 @@ impl Store {
         let mut state = self.write_state();
         let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
         let mut leases = self.leases();
-        let mut scan = self.shared.log.scan(state.applied);
         let mut replay = Replay {
             index: &mut index,
             leases: &mut leases,
@@ -92,9 +91,13 @@ impl Store {
             now: self.shared.log.clock().monotonic(),
         };
         let mut position = state.applied;
-        while let Some(record) = scan.next_record()? {
-            replay.apply(&record)?;
-            position = Lsn::new(record.lsn.get() + 1);
+        while let Some((from, to)) = self.shared.log.next_keys(position)? {
+            let mut scan = self.shared.log.scan(from);
+            while scan.position() < to {
+                let Some(record) = scan.next_record()? else { break };
+                replay.apply(&record)?;
+            }
+            position = to;
         }
         let (current, oldest) = (replay.current, replay.oldest);
         let last_change = replay.last_change;

@@ -31,6 +31,9 @@ pub(crate) struct SegmentIndex {
     streams: StreamRuns,
     /// LSNs of checkpoint records, relative to the base.
     checkpoints: Vec<u32>,
+    /// Whether there are records that belong to no stream's sequence, besides checkpoints:
+    /// keys, leases, compactions.
+    has_keys: bool,
 }
 
 impl SegmentIndex {
@@ -42,7 +45,12 @@ impl SegmentIndex {
             batches: Vec::new(),
             streams: StreamRuns::default(),
             checkpoints: Vec::new(),
+            has_keys: false,
         }
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        self.has_keys
     }
 
     pub(crate) fn next_lsn(&self) -> Lsn {
@@ -69,6 +77,7 @@ impl SegmentIndex {
     pub(crate) fn add_buffer(&mut self, buffer: &Buffer) {
         for batch in &buffer.batches {
             self.add_place(batch.first_lsn, batch.position, batch.records, batch.commit_time);
+            self.has_keys |= batch.has_keys;
             if batch.checkpoint {
                 self.checkpoints.push(self.relative(batch.first_lsn));
             }
@@ -92,6 +101,7 @@ impl SegmentIndex {
             if record.kind == RecordKind::CHECKPOINT {
                 self.checkpoints.push(self.relative(lsn));
             }
+            self.has_keys |= is_about_keys(record.kind);
             if record.kind.is_sequenced() {
                 self.streams.push(record.stream, record.sequence, lsn, record.timestamp);
             }
@@ -137,4 +147,9 @@ impl SegmentIndex {
     pub(crate) fn next_sequences(&self) -> impl Iterator<Item = (StreamId, u64)> {
         self.streams.next_sequences()
     }
+}
+
+/// Whether replaying keys has to look at records of this kind.
+pub(crate) fn is_about_keys(kind: RecordKind) -> bool {
+    !kind.is_sequenced() && kind != RecordKind::CHECKPOINT && kind != RecordKind::DROPPED
 }

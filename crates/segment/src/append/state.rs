@@ -23,6 +23,7 @@ pub(crate) struct PendingBatch {
     pub(crate) records: u32,
     pub(crate) commit_time: Timestamp,
     pub(crate) checkpoint: bool,
+    pub(crate) has_keys: bool,
 }
 
 /// One record of a sequenced kind in the buffer.

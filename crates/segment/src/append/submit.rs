@@ -7,6 +7,7 @@ use cairn_types::{ChainHash, Lsn, StreamId, Timestamp, limits};
 
 use super::state::{Append, AppendState, PendingBatch, PendingRecord};
 use crate::checkpoint;
+use crate::segment_index::is_about_keys;
 use crate::{Error, Result};
 
 /// A precondition of an append: the stream's next sequence must be this.
@@ -177,6 +178,7 @@ impl Append {
             records: u32::try_from(records).expect("a batch is limited to fewer records"),
             commit_time,
             checkpoint,
+            has_keys: draft.records().iter().any(|record| is_about_keys(record.kind)),
         });
         active.end += encoded.len as u64;
         active.batch_count += 1;

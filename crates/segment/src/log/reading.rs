@@ -8,6 +8,7 @@ use cairn_types::{Lsn, StreamId, Timestamp};
 use super::{Head, Log, LogStats};
 use crate::read::{LoadedBatch, Record, Scan, StreamScan};
 use crate::segment::Segment;
+use crate::segment_index::SegmentIndex;
 use crate::watch::ListenerGuard;
 use crate::{Error, RecoveryReport, Result};
 
@@ -63,6 +64,12 @@ impl Log {
     #[must_use]
     pub fn vfs(&self) -> &Arc<dyn cairn_vfs::Vfs> {
         &self.shared.store.vfs
+    }
+
+    /// The codecs that the log can read and write with.
+    #[must_use]
+    pub fn codecs(&self) -> &cairn_codec::CodecRegistry {
+        &self.shared.store.registry
     }
 
     /// The log's clock.
@@ -206,6 +213,27 @@ impl Log {
             })?;
         }
         Ok(stats)
+    }
+
+    /// Where replaying keys goes on after `lsn`: whole segments without records about keys
+    /// (events alone) are skipped. Returns the next part of the log to look at, from and to;
+    /// `None` at the visible end.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn next_keys(&self, lsn: Lsn) -> Result<Option<(Lsn, Lsn)>> {
+        let visible = self.visible_end();
+        for segment in self.shared.segments.load().iter() {
+            let end = segment.end_lsn().min(visible);
+            if end <= lsn || !segment.with_index(SegmentIndex::has_keys)? {
+                continue;
+            }
+            let from = lsn.max(segment.header.base_lsn);
+            if from < end {
+                return Ok(Some((from, end)));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest checkpoint record at or before an LSN.

@@ -2,7 +2,7 @@
 //!
 //! | part | content |
 //! |---|---|
-//! | header, 80 bytes | magic `CRNI`, version 1, 3 zero, store id 16, segment u64, segment salt 16, base LSN u64, end LSN u64, end position u64, last commit time i64 |
+//! | header, 80 bytes | magic `CRNI`, version 2, flags u8 (1 = records about keys), 2 zero, store id 16, segment u64, segment salt 16, base LSN u64, end LSN u64, end position u64, last commit time i64 |
 //! | batches | count u32, then first LSN (relative) u32 and position u32 each |
 //! | checkpoints | count u32, then LSN (relative) u32 each |
 //! | streams | count u32, then for each: stream u32, runs u32, then 28 bytes a run: sequence u64, LSN u64, length u32, latest time i64 |
@@ -14,13 +14,15 @@ use super::{Run, SegmentIndex, StreamRuns};
 use crate::format::segment_header::SegmentHeader;
 
 const MAGIC: [u8; 4] = *b"CRNI";
+/// Of this file alone: an index of another version is rebuilt.
+const VERSION: u8 = 2;
 
 impl SegmentIndex {
     /// The bytes of the file, bound to this very segment file by its salt and end.
     pub(crate) fn encode(&self, header: &SegmentHeader, end: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(128 + self.batches.len() * 8);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[crate::format::VERSION, 0, 0, 0]);
+        out.extend_from_slice(&[VERSION, u8::from(self.has_keys), 0, 0]);
         out.extend_from_slice(&header.store_id);
         out.extend_from_slice(&header.id.get().to_le_bytes());
         out.extend_from_slice(&header.salt);
@@ -66,9 +68,11 @@ impl SegmentIndex {
             return None;
         }
         let mut rest = Reader(content);
-        let same = rest.take::<4>()? == MAGIC
-            && rest.take::<4>()? == [crate::format::VERSION, 0, 0, 0]
-            && rest.take::<16>()? == header.store_id
+        if rest.take::<4>()? != MAGIC {
+            return None;
+        }
+        let [VERSION, flags @ (0 | 1), 0, 0] = rest.take::<4>()? else { return None };
+        let same = rest.take::<16>()? == header.store_id
             && rest.u64()? == header.id.get()
             && rest.take::<16>()? == header.salt
             && rest.u64()? == header.base_lsn.get()
@@ -101,6 +105,7 @@ impl SegmentIndex {
             batches,
             streams,
             checkpoints,
+            has_keys: flags == 1,
         })
     }
 }
