@@ -37,16 +37,18 @@ impl RecordKind {
     pub const PRODUCER: Self = Self(12);
     /// Revisions before this one's can no longer be read.
     pub const COMPACTION: Self = Self(13);
+    /// Events of a stream before an offset can no longer be read.
+    pub const STREAM_TRIMMED: Self = Self(14);
     /// The first kind that is free for users of the log alone.
     pub const USER: Self = Self(128);
 
     /// A kind by number.
     ///
     /// # Errors
-    /// [`Error::UnknownKind`] for the reserved numbers 14 to 127.
+    /// [`Error::UnknownKind`] for the reserved numbers 15 to 127.
     pub const fn new(number: u8) -> Result<Self, Error> {
         match number {
-            14..=127 => Err(Error::UnknownKind(number)),
+            15..=127 => Err(Error::UnknownKind(number)),
             _ => Ok(Self(number)),
         }
     }
@@ -68,6 +70,7 @@ impl RecordKind {
                 | Self::STREAM_DROPPED
                 | Self::GROUP_OFFSET
                 | Self::PRODUCER
+                | Self::STREAM_TRIMMED
         ) || self.0 >= Self::USER.0
     }
 }
@@ -89,6 +92,7 @@ impl fmt::Display for RecordKind {
             11 => "group-offset",
             12 => "producer",
             13 => "compaction",
+            14 => "stream-trimmed",
             number => return write!(f, "user-{number}"),
         };
         f.pad(name)

@@ -86,8 +86,14 @@ pub enum Command {
     Read(Read),
     /// Print the newest events, and with --follow those to come.
     Tail(Tail),
-    /// List topics.
-    Topics,
+    /// List topics, or change how long their events are kept.
+    Topics {
+        /// What to do; list without it.
+        #[command(subcommand)]
+        command: Option<Topics>,
+    },
+    /// Apply retention and end leases whose time is over.
+    Maintain,
     /// List consumer groups and how far they are behind.
     Groups,
     /// Write a key.
@@ -220,6 +226,40 @@ pub struct Tail {
     /// Go on with events to come, also those of another process.
     #[arg(long, short)]
     pub follow: bool,
+}
+
+/// Commands about topics.
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// List them.
+    List,
+    /// Create one.
+    Create {
+        /// Name.
+        topic: String,
+        /// How many partitions.
+        #[arg(long, default_value_t = 1)]
+        partitions: u32,
+    },
+    /// Set how long events are kept; `cairn maintain` applies it. 0 keeps everything.
+    Set {
+        /// Name.
+        topic: String,
+        /// Seconds, by the events' own time.
+        #[arg(long)]
+        retain_age: Option<u64>,
+        /// Bytes of each partition.
+        #[arg(long)]
+        retain_bytes: Option<u64>,
+        /// Keep only the newest event of each key.
+        #[arg(long)]
+        latest_by_key: Option<bool>,
+    },
+    /// Drop one with all its events.
+    Drop {
+        /// Name.
+        topic: String,
+    },
 }
 
 /// Arguments of `inspect`.

@@ -6,6 +6,7 @@ mod keys;
 mod lease;
 mod read;
 mod repair;
+mod topics;
 mod tour;
 mod txn;
 mod watching;
@@ -29,7 +30,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Append(args) => write::append(cli, args, out),
         Command::Read(args) => read::read(cli, args, out),
         Command::Tail(args) => read::tail(cli, args, out),
-        Command::Topics => read::topics(cli, out),
+        Command::Topics { command } => topics::run(cli, command.as_ref(), out),
+        Command::Maintain => topics::maintain(cli, out),
         Command::Groups => read::groups(cli, out),
         Command::Export { topic } => read::export(cli, topic, out),
         Command::Put(args) => keys::put(cli, args, out),

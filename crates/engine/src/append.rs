@@ -34,6 +34,15 @@ struct Prepared {
     places: Vec<Place>,
 }
 
+/// Events that have their places but may not be durable.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    topic: Topic,
+    places: Vec<Place>,
+    ticket: Option<Ticket>,
+}
+
+#[derive(Debug)]
 struct Place {
     stream: StreamId,
     partition: Partition,
@@ -41,7 +50,7 @@ struct Place {
     at: Where,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Where {
     Draft(usize),
     Stored(Offset, Lsn),
@@ -91,9 +100,21 @@ impl Engine {
         events: &[NewEvent],
         expected: Option<(Partition, Offset)>,
     ) -> Result<Vec<Appended>> {
+        let pending = self.begin_append(topic, events, expected)?;
+        self.finish_append(pending)
+    }
+
+    /// Gives events their places without waiting for the disk.
+    pub(crate) fn begin_append(
+        &self,
+        topic: &str,
+        events: &[NewEvent],
+        expected: Option<(Partition, Offset)>,
+    ) -> Result<Pending> {
         let entry = self.entry(topic)?;
+        let topic = entry.meta.name.clone();
         if events.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Pending { topic, places: Vec::new(), ticket: None });
         }
         validate(events)?;
         let expect = match expected {
@@ -109,16 +130,31 @@ impl Engine {
             let ticket = self.submit(&prepared.draft, expect)?;
             (prepared, ticket)
         };
+        Ok(Pending { topic, places: prepared.places, ticket })
+    }
+
+    /// Waits until events that have their places are as durable as the log's settings ask for.
+    pub(crate) fn finish_append(&self, pending: Pending) -> Result<Vec<Appended>> {
+        let Pending { topic, places, ticket } = pending;
         if let Some(ticket) = &ticket {
             self.shared.log.wait(ticket)?;
         }
         // A repeat must not be acknowledged before what it repeats.
         let visible = self.shared.log.visible_end();
         let early = |place: &Place| matches!(place.at, Where::Stored(_, lsn) if lsn >= visible);
-        if prepared.places.iter().any(early) {
+        if places.iter().any(early) {
             self.shared.log.sync()?;
         }
-        Ok(places(&entry.meta.name, &prepared, ticket.as_ref()))
+        Ok(appended(&topic, &places, ticket.as_ref()))
+    }
+
+    /// Compresses a draft with its topic's codec.
+    pub(crate) fn compress(&self, entry: &TopicEntry, draft: &mut Draft) -> Result<()> {
+        let compression = entry.meta.config.compression;
+        if compression != cairn_segment::Compression::None {
+            draft.compress(&*self.shared.log.codecs().writer(compression)?)?;
+        }
+        Ok(())
     }
 
     fn submit(&self, draft: &Draft, expect: Option<Expect>) -> Result<Option<Ticket>> {
@@ -198,10 +234,7 @@ impl Engine {
             };
             places.push(Place { stream, partition, id, at });
         }
-        let compression = entry.meta.config.compression;
-        if compression != cairn_segment::Compression::None {
-            draft.compress(&*self.shared.log.codecs().writer(compression)?)?;
-        }
+        self.compress(entry, &mut draft)?;
         Ok(Prepared { draft, places })
     }
 
@@ -222,9 +255,9 @@ fn place_of(ticket: &Ticket, index: usize) -> (Offset, Lsn) {
     (Offset::new(sequence), lsn)
 }
 
-fn places(topic: &Topic, prepared: &Prepared, ticket: Option<&Ticket>) -> Vec<Appended> {
+fn appended(topic: &Topic, places: &[Place], ticket: Option<&Ticket>) -> Vec<Appended> {
     let mut seen = std::collections::HashSet::new();
-    let appended = |place: &Place| {
+    let one = |place: &Place| {
         let (offset, lsn, duplicate) = match (place.at, ticket) {
             (Where::Stored(offset, lsn), _) => (offset, lsn, true),
             (Where::Draft(index), Some(ticket)) => {
@@ -236,7 +269,7 @@ fn places(topic: &Topic, prepared: &Prepared, ticket: Option<&Ticket>) -> Vec<Ap
         let (topic, partition, id) = (topic.clone(), place.partition, place.id);
         Appended { topic, partition, offset, lsn, id, duplicate }
     };
-    prepared.places.iter().map(appended).collect()
+    places.iter().map(one).collect()
 }
 
 /// JSON data must be JSON.

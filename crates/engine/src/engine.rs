@@ -9,10 +9,14 @@ use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
     VerifyOptions, VerifyReport,
 };
-use cairn_types::{StreamId, Topic, limits};
+use cairn_types::{Offset, StreamId, Topic, limits};
 
 use crate::dedup::RecentIds;
-use crate::metadata::{KeyspaceCreated, TopicCreated, encode_dropped};
+use crate::membership::Groups;
+use crate::metadata::{
+    KeyspaceCreated, ProducerRegistered, TopicCreated, encode_dropped, encode_trimmed,
+};
+use crate::producer::Standings;
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -30,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) view: RwLock<View>,
     /// Windows of recent ids; the lock also orders appends that carry ids.
     pub(crate) recent: Mutex<HashMap<StreamId, RecentIds>>,
+    /// Where producers stand; the lock also orders their appends.
+    pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
+    pub(crate) members: Mutex<Groups>,
 }
 
 /// How an engine is opened.
@@ -100,7 +107,10 @@ impl Engine {
         view.catch_up(&log)?;
         let keys = Store::open(log.clone())?;
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
-        let engine = Self { shared: Arc::new(Shared { log, keys, view, recent }) };
+        let standings = Mutex::new(HashMap::new());
+        let members = Mutex::new(Groups::default());
+        let shared = Shared { log, keys, view, recent, standings, members };
+        let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped();
         Ok(engine)
     }
@@ -242,6 +252,15 @@ impl Engine {
         for (name, stream) in &view.keyspaces {
             let keyspace = KeyspaceCreated { stream: *stream, name: name.clone() };
             draft.push(created, &keyspace.encode())?;
+        }
+        let producer = RecordDraft::new(RecordKind::PRODUCER, StreamId::SYSTEM);
+        for (name, (id, epoch)) in &view.producers {
+            let record = ProducerRegistered { id: *id, epoch: *epoch, name: name.clone() };
+            draft.push(producer, &record.encode())?;
+        }
+        let trimmed = RecordDraft::new(RecordKind::STREAM_TRIMMED, StreamId::SYSTEM);
+        for (stream, begin) in &view.trimmed {
+            draft.push(trimmed, &encode_trimmed(*stream, Offset::new(*begin)))?;
         }
         let offset = RecordDraft::new(RecordKind::GROUP_OFFSET, StreamId::SYSTEM);
         for (group, offsets) in &view.groups {

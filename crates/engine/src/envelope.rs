@@ -2,8 +2,9 @@
 //!
 //! | part | content |
 //! |---|---|
-//! | 1 byte | data kind: 0 binary, 1 JSON, 2 text |
+//! | 1 byte | data kind: 0 binary, 1 JSON, 2 text; 128 added when a producer's stamp follows |
 //! | 16 bytes | event id |
+//! | 20 bytes, if stamped | producer u64, epoch u32, sequence u64 |
 //! | varint | header count |
 //! | for each header | name length varint, name, value length varint, value |
 //! | the rest | data |
@@ -12,27 +13,75 @@
 
 use bytes::Bytes;
 use cairn_codec::varint;
-use cairn_types::{EventData, EventId, Headers, limits};
+use cairn_types::{EventData, EventId, Headers, ProducerId, limits};
 
 use crate::{Error, Result};
+
+/// Says that a stamp follows the id.
+const STAMPED: u8 = 128;
+/// Bytes of a stamp.
+const STAMP_LEN: usize = 20;
+
+/// Who appended an event, and as which of its appends to the partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The producer.
+    pub producer: ProducerId,
+    /// Which registration of its name.
+    pub epoch: u32,
+    /// Which append, from 0.
+    pub sequence: u64,
+}
+
+impl Stamp {
+    fn decode(bytes: [u8; STAMP_LEN]) -> Option<Self> {
+        let (producer, rest) = bytes.split_first_chunk::<8>()?;
+        let (epoch, rest) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            producer: ProducerId::new(u64::from_le_bytes(*producer)),
+            epoch: u32::from_le_bytes(*epoch),
+            sequence: u64::from_le_bytes(*rest.first_chunk::<8>()?),
+        })
+    }
+}
 
 /// Appends the payload of an event.
 ///
 /// # Errors
 /// [`Error::TooLarge`] for headers or data over their limits.
 pub fn encode(id: EventId, headers: &Headers, data: &EventData, out: &mut Vec<u8>) -> Result<()> {
+    encode_stamped(id, None, headers, data, out)
+}
+
+/// Appends the payload of an event with its producer's stamp.
+///
+/// # Errors
+/// [`Error::TooLarge`] for headers or data over their limits.
+pub fn encode_stamped(
+    id: EventId,
+    stamp: Option<Stamp>,
+    headers: &Headers,
+    data: &EventData,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let within = |what, found: usize, limit: usize| {
         let (found, limit) = (found as u64, limit as u64);
         if found > limit { Err(Error::TooLarge { what, found, limit }) } else { Ok(()) }
     };
     within("number of headers", headers.len(), limits::MAX_HEADERS)?;
     within("event data", data.as_bytes().len(), limits::MAX_PAYLOAD_LEN / 2)?;
-    out.push(match data {
+    let kind = match data {
         EventData::Binary(_) => 0,
         EventData::Json(_) => 1,
         EventData::Text(_) => 2,
-    });
+    };
+    out.push(if stamp.is_some() { kind | STAMPED } else { kind });
     out.extend_from_slice(&id.to_bytes());
+    if let Some(stamp) = stamp {
+        out.extend_from_slice(&stamp.producer.get().to_le_bytes());
+        out.extend_from_slice(&stamp.epoch.to_le_bytes());
+        out.extend_from_slice(&stamp.sequence.to_le_bytes());
+    }
     varint::put(out, headers.len() as u64);
     for (name, value) in headers.iter() {
         within("header name", name.len(), limits::MAX_HEADER_LEN)?;
@@ -64,12 +113,21 @@ pub fn id_of(payload: &[u8]) -> Option<EventId> {
     Some(EventId::from_bytes(*id))
 }
 
+/// Stamp of the event in a payload, if it has one.
+#[must_use]
+pub fn stamp_of(payload: &[u8]) -> Option<Stamp> {
+    let stamped = *payload.first()? & STAMPED != 0;
+    let bytes = payload.get(17..)?.first_chunk::<STAMP_LEN>()?;
+    if stamped { Stamp::decode(*bytes) } else { None }
+}
+
 /// Reads a payload without copying it; `None` when it is no envelope.
 #[must_use]
 pub fn decode(payload: &Bytes) -> Option<Envelope> {
     let id = id_of(payload)?;
     let kind = *payload.first()?;
-    let mut rest = payload.get(17..)?;
+    let stamp_len = if kind & STAMPED != 0 { STAMP_LEN } else { 0 };
+    let mut rest = payload.get(17 + stamp_len..)?;
     let count = usize::try_from(varint::take(&mut rest)?).ok()?;
     if count > limits::MAX_HEADERS {
         return None;
@@ -81,7 +139,7 @@ pub fn decode(payload: &Bytes) -> Option<Envelope> {
         headers.push(name, value);
     }
     let data = payload.slice_ref(rest);
-    let data = match kind {
+    let data = match kind & !STAMPED {
         0 => EventData::Binary(data),
         1 => EventData::Json(data),
         2 => EventData::text_from_bytes(data).ok()?,

@@ -40,6 +40,36 @@ pub enum Error {
     /// A request about keys was refused, or failed.
     #[error(transparent)]
     Keys(#[from] cairn_mvcc::Error),
+    /// The producer's name was registered again, by somebody else.
+    #[error("registration {epoch} of this producer is fenced: the current one is {current}")]
+    Fenced {
+        /// The registration used.
+        epoch: u32,
+        /// The current one.
+        current: u32,
+    },
+    /// A producer's append that is neither the next one nor a recent one.
+    #[error("the producer's next sequence is {expected}, not {actual}; repeat what is missing")]
+    OutOfSequence {
+        /// The sequence that comes next.
+        expected: u64,
+        /// The one given.
+        actual: u64,
+    },
+    /// A member that was given up or never joined.
+    #[error("{member} is no member of the group any more; join again")]
+    UnknownMember {
+        /// The member.
+        member: String,
+    },
+    /// Members came or went since.
+    #[error("the group is at generation {current}, not {generation}; ask for the new assignment")]
+    StaleMember {
+        /// The member's generation.
+        generation: u64,
+        /// The group's.
+        current: u64,
+    },
     /// Somebody else appended first.
     #[error(
         "the partition's next offset is {actual}, not {expected}; read what was added and decide again"
@@ -97,7 +127,12 @@ impl Error {
                 ErrorKind::NotFound
             }
             Self::Keys(error) => error.kind(),
-            Self::TopicExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::TopicExists { .. }
+            | Self::Conflict { .. }
+            | Self::Fenced { .. }
+            | Self::OutOfSequence { .. }
+            | Self::UnknownMember { .. }
+            | Self::StaleMember { .. } => ErrorKind::Conflict,
             Self::InvalidName(_) | Self::InvalidJson { .. } | Self::TooLarge { .. } => {
                 ErrorKind::Invalid
             }

@@ -1,5 +1,7 @@
 //! What users hand in: events to append and settings of topics.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cairn_segment::Compression;
 use cairn_types::{EventData, EventId, Headers, Partition, Timestamp};
@@ -11,11 +13,23 @@ pub struct TopicConfig {
     pub partitions: u32,
     /// Codec of its events.
     pub compression: Compression,
+    /// How long events are kept, by their own time; for ever without it.
+    pub max_age: Option<Duration>,
+    /// How many bytes of the newest events each partition keeps; all without it.
+    pub max_len: Option<u64>,
+    /// Keep only the newest event of each key; events without a key stay.
+    pub latest_by_key: bool,
 }
 
 impl Default for TopicConfig {
     fn default() -> Self {
-        Self { partitions: 1, compression: Compression::None }
+        Self {
+            partitions: 1,
+            compression: Compression::None,
+            max_age: None,
+            max_len: None,
+            latest_by_key: false,
+        }
     }
 }
 

@@ -23,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 mod append;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod dedup;
 mod engine;
 pub mod envelope;
@@ -30,18 +32,26 @@ mod error;
 mod event;
 mod group;
 mod keys;
+mod membership;
 pub mod metadata;
+mod producer;
 mod read;
+mod retention;
 mod stats;
 mod subscribe;
 mod view;
 
 pub use append::Appended;
+#[cfg(feature = "tokio")]
+pub use asynchronous::EventStream;
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
 pub use group::{Consumer, GroupLag};
 pub use keys::{Committed, Keyspace, Transaction};
+pub use membership::Membership;
+pub use producer::Producer;
 pub use read::{Events, From};
+pub use retention::Retained;
 pub use stats::{PartitionStats, TopicStats};
 pub use subscribe::Subscription;

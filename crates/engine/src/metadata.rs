@@ -3,15 +3,23 @@
 //! Topic created: version 1, codec u8, codec level i32, topic id u32, first stream u32,
 //! partitions u32, name. Topic dropped: version 1, topic id u32. Group offset: version 1,
 //! topic id u32, partition u32, next offset u64, group name. Keyspace created: version 2,
-//! stream u32, name. Keyspace dropped: version 2, stream u32. All little-endian. Topics and
+//! stream u32, name. Keyspace dropped: version 2, stream u32. Topic with retention: version 3,
+//! then as version 1 up to the partitions, then age in ms u64, bytes u64 (0 for none), flags u8
+//! (1 = newest of each key), name. Producer registered: version 1, id u64, epoch u32, name.
+//! Stream trimmed: version 1, stream u32, first offset kept u64. All little-endian. Topics and
 //! keyspaces share the record kinds; the version tells them apart.
 
+use std::time::Duration;
+
 use cairn_segment::Compression;
-use cairn_types::{GroupName, KeyspaceName, Offset, Partition, StreamId, Topic};
+use cairn_types::{
+    GroupName, KeyspaceName, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
+};
 
 use crate::TopicConfig;
 
 const VERSION: u8 = 1;
+const WITH_RETENTION: u8 = 3;
 pub(crate) const KEYSPACE: u8 = 2;
 
 /// A topic as it was created.
@@ -35,11 +43,22 @@ impl TopicCreated {
             Compression::Zstd { level } => level,
             _ => 0,
         };
-        let mut out = vec![VERSION, self.config.compression.id().get()];
+        let retention = self.config.has_retention();
+        let version = if retention { WITH_RETENTION } else { VERSION };
+        let mut out = vec![version, self.config.compression.id().get()];
         out.extend_from_slice(&level.to_le_bytes());
         out.extend_from_slice(&self.id.to_le_bytes());
         out.extend_from_slice(&self.first_stream.get().to_le_bytes());
         out.extend_from_slice(&self.config.partitions.to_le_bytes());
+        if retention {
+            let age = self
+                .config
+                .max_age
+                .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1));
+            out.extend_from_slice(&age.to_le_bytes());
+            out.extend_from_slice(&self.config.max_len.unwrap_or(0).to_le_bytes());
+            out.push(u8::from(self.config.latest_by_key));
+        }
         out.extend_from_slice(self.name.as_str().as_bytes());
         out
     }
@@ -51,19 +70,37 @@ impl TopicCreated {
         let (level, rest) = rest.split_first_chunk::<4>()?;
         let (id, rest) = rest.split_first_chunk::<4>()?;
         let (first_stream, rest) = rest.split_first_chunk::<4>()?;
-        let (partitions, name) = rest.split_first_chunk::<4>()?;
-        let compression = match head {
-            [VERSION, 0] => Compression::None,
-            [VERSION, 1] => Compression::Lz4,
-            [VERSION, 2] => Compression::Zstd { level: i32::from_le_bytes(*level) },
-            [VERSION, codec] => Compression::Custom(*codec),
-            _ => return None,
+        let (partitions, rest) = rest.split_first_chunk::<4>()?;
+        let compression = match head[1] {
+            0 => Compression::None,
+            1 => Compression::Lz4,
+            2 => Compression::Zstd { level: i32::from_le_bytes(*level) },
+            codec => Compression::Custom(codec),
         };
         let partitions = u32::from_le_bytes(*partitions);
+        let mut config = TopicConfig { partitions, compression, ..TopicConfig::default() };
+        let name = match head[0] {
+            VERSION => rest,
+            WITH_RETENTION => {
+                let (age, rest) = rest.split_first_chunk::<8>()?;
+                let (len, rest) = rest.split_first_chunk::<8>()?;
+                let (flags, name) = rest.split_first_chunk::<1>()?;
+                let age = u64::from_le_bytes(*age);
+                config.max_age = (age > 0).then(|| Duration::from_millis(age));
+                config.max_len = Some(u64::from_le_bytes(*len)).filter(|len| *len > 0);
+                config.latest_by_key = match flags {
+                    [0] => false,
+                    [1] => true,
+                    _ => return None,
+                };
+                name
+            }
+            _ => return None,
+        };
         Some(Self {
             id: u32::from_le_bytes(*id),
             first_stream: StreamId::new(u32::from_le_bytes(*first_stream)),
-            config: TopicConfig { partitions, compression },
+            config,
             name: Topic::from_bytes(name).ok()?,
         })
     }
@@ -129,6 +166,60 @@ pub fn decode_dropped(payload: &[u8]) -> Option<u32> {
     }
 }
 
+/// A producer as it was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerRegistered {
+    /// Its number.
+    pub id: ProducerId,
+    /// Which registration of the name, from 0.
+    pub epoch: u32,
+    /// Its name.
+    pub name: ProducerName,
+}
+
+impl ProducerRegistered {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.id.get().to_le_bytes());
+        out.extend_from_slice(&self.epoch.to_le_bytes());
+        out.extend_from_slice(self.name.as_str().as_bytes());
+        out
+    }
+
+    /// Reads a payload.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (&[VERSION], rest) = payload.split_first_chunk::<1>()? else { return None };
+        let (id, rest) = rest.split_first_chunk::<8>()?;
+        let (epoch, name) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            id: ProducerId::new(u64::from_le_bytes(*id)),
+            epoch: u32::from_le_bytes(*epoch),
+            name: ProducerName::from_bytes(name).ok()?,
+        })
+    }
+}
+
+/// The payload of a trimmed stream's record.
+#[must_use]
+pub fn encode_trimmed(stream: StreamId, begin: Offset) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&stream.get().to_le_bytes());
+    out.extend_from_slice(&begin.get().to_le_bytes());
+    out
+}
+
+/// Reads the payload of a trimmed stream's record.
+#[must_use]
+pub fn decode_trimmed(payload: &[u8]) -> Option<(StreamId, Offset)> {
+    let (&[VERSION], rest) = payload.split_first_chunk::<1>()? else { return None };
+    let (stream, begin) = rest.split_first_chunk::<4>()?;
+    let begin = u64::from_le_bytes(<[u8; 8]>::try_from(begin).ok()?);
+    Some((StreamId::new(u32::from_le_bytes(*stream)), Offset::new(begin)))
+}
+
 /// A keyspace as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyspaceCreated {
@@ -183,7 +274,7 @@ mod tests {
             let created = TopicCreated {
                 id: 3,
                 first_stream: StreamId::new(9),
-                config: TopicConfig { partitions: 4, compression },
+                config: TopicConfig { partitions: 4, compression, ..TopicConfig::default() },
                 name: Topic::new("orders").expect("valid"),
             };
             assert_eq!(TopicCreated::decode(&created.encode()), Some(created));
@@ -196,6 +287,26 @@ mod tests {
         };
         assert_eq!(GroupOffset::decode(&offset.encode()), Some(offset));
         assert_eq!(decode_dropped(&encode_dropped(5)), Some(5));
+        let kept = TopicCreated {
+            id: 3,
+            first_stream: StreamId::new(9),
+            config: TopicConfig {
+                max_age: Some(Duration::from_secs(60)),
+                max_len: Some(1 << 20),
+                latest_by_key: true,
+                ..TopicConfig::default()
+            },
+            name: Topic::new("orders").expect("valid"),
+        };
+        assert_eq!(TopicCreated::decode(&kept.encode()), Some(kept));
+        let producer = ProducerRegistered {
+            id: ProducerId::new(4),
+            epoch: 2,
+            name: ProducerName::new("importer").expect("valid"),
+        };
+        assert_eq!(ProducerRegistered::decode(&producer.encode()), Some(producer));
+        let trimmed = (StreamId::new(5), Offset::new(77));
+        assert_eq!(decode_trimmed(&encode_trimmed(trimmed.0, trimmed.1)), Some(trimmed));
         let name = KeyspaceName::new("users").expect("valid");
         let keyspace = KeyspaceCreated { stream: StreamId::new(8), name };
         assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));

@@ -111,7 +111,7 @@ impl Engine {
                 None => log.visible_end_of(stream)?,
             },
         };
-        let scan = log.scan_stream(stream, start);
+        let scan = log.scan_stream(stream, start.max(self.trimmed(stream)));
         Ok(Events { topic: entry.meta.name.clone(), partition, scan })
     }
 
@@ -132,10 +132,14 @@ impl Engine {
         let stream = entry.stream(partition)?;
         let log = self.log();
         let end = log.visible_end_of(stream)?;
+        let trimmed = self.trimmed(stream);
         let mut next = before.map_or(end, |offset| offset.get().min(end));
         let mut events = Vec::new();
         while events.len() < count && next > 0 {
             let Some(sequence) = log.sequence_at_or_before(stream, next - 1)? else { break };
+            if sequence < trimmed {
+                break;
+            }
             let mut scan = log.scan_stream(stream, sequence);
             if let Some(record) = scan.next_record()? {
                 events.extend(to_event(&entry.meta.name, partition, &record)?);
@@ -143,6 +147,11 @@ impl Engine {
             next = sequence;
         }
         Ok(events)
+    }
+
+    /// First event of a stream that retention lets readers see.
+    pub(crate) fn trimmed(&self, stream: StreamId) -> u64 {
+        self.view().trimmed.get(&stream).copied().unwrap_or(0)
     }
 
     /// One event.

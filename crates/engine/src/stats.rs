@@ -46,7 +46,8 @@ impl Engine {
             .partitions()
             .map(|partition| {
                 let stream = entry.stream(partition)?;
-                let first = self.log().first_sequence(stream)?.map(Offset::new);
+                let trimmed = self.trimmed(stream);
+                let first = self.log().first_sequence_from(stream, trimmed)?.map(Offset::new);
                 let next = self.next_offset(topic, partition.get())?;
                 Ok(PartitionStats { partition, first, next })
             })

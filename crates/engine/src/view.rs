@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_segment::{Log, RecordKind};
-use cairn_types::{GroupName, KeyspaceName, Offset, Partition, StreamId, Topic};
+use cairn_types::{
+    GroupName, KeyspaceName, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
+};
 
 use crate::metadata::{
-    GroupOffset, KEYSPACE, KeyspaceCreated, TopicCreated, decode_dropped, decode_keyspace_dropped,
+    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_dropped,
+    decode_keyspace_dropped, decode_trimmed,
 };
 use crate::{Error, NewEvent, Result};
 
@@ -66,6 +69,11 @@ pub(crate) struct View {
     /// Next offset by group, topic id and partition.
     pub(crate) groups: BTreeMap<GroupName, BTreeMap<(u32, Partition), Offset>>,
     pub(crate) keyspaces: BTreeMap<KeyspaceName, StreamId>,
+    /// Number and epoch by name.
+    pub(crate) producers: BTreeMap<ProducerName, (ProducerId, u32)>,
+    pub(crate) next_producer: ProducerId,
+    /// First offset kept, of streams that were trimmed.
+    pub(crate) trimmed: BTreeMap<StreamId, u64>,
     pub(crate) next_topic_id: u32,
     pub(crate) next_stream: u32,
     /// Sequence of the system stream that comes next.
@@ -116,6 +124,17 @@ impl View {
                 for offsets in self.groups.values_mut() {
                     offsets.retain(|(topic_id, _), _| *topic_id != id);
                 }
+            }
+            RecordKind::PRODUCER => {
+                let registered = ProducerRegistered::decode(payload)?;
+                let next = registered.id.next()?;
+                self.next_producer = self.next_producer.max(next);
+                self.producers.insert(registered.name, (registered.id, registered.epoch));
+            }
+            RecordKind::STREAM_TRIMMED => {
+                let (stream, begin) = decode_trimmed(payload)?;
+                let trimmed = self.trimmed.entry(stream).or_default();
+                *trimmed = (*trimmed).max(begin.get());
             }
             RecordKind::GROUP_OFFSET => {
                 let offset = GroupOffset::decode(payload)?;

@@ -1,6 +1,11 @@
 //! Topics, events, groups and subscriptions against their promises.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod keys;
+mod membership;
+mod producers;
+mod retention;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};
@@ -229,7 +234,7 @@ proptest! {
     ) {
         let vfs = MemVfs::new();
         let mut engine = open(&vfs);
-        let config = TopicConfig { partitions: 3, compression: cairn_segment::Compression::Lz4 };
+        let config = TopicConfig { partitions: 3, compression: cairn_segment::Compression::Lz4, ..TopicConfig::default() };
         engine.create_topic("t", config).expect("creates");
         let mut model = vec![Vec::<String>::new(); 3];
         for (partition, count, action) in steps {

@@ -29,5 +29,5 @@ pub use event::{DataKind, Event, EventData, Headers};
 pub use event_id::EventId;
 pub use hash::{ChainHash, LeafHash, PayloadHash};
 pub use ids::{ByteLen, Lsn, Offset, Partition, ProducerId, Revision, SegmentId, StreamId};
-pub use name::{GroupName, InvalidName, KeyspaceName, Topic};
+pub use name::{GroupName, InvalidName, KeyspaceName, ProducerName, Topic};
 pub use time::Timestamp;

@@ -138,6 +138,10 @@ name! {
     /// Name of a keyspace.
     KeyspaceName
 }
+name! {
+    /// Name of a producer of events.
+    ProducerName
+}
 
 #[cfg(test)]
 mod tests {

@@ -142,6 +142,14 @@ impl Log {
         Ok(self.run_at_or_after(stream, 0)?.map(|(sequence, _, _)| sequence))
     }
 
+    /// The least sequence at or after `from` that a stream still holds.
+    ///
+    /// # Errors
+    /// When an index cannot be rebuilt.
+    pub fn first_sequence_from(&self, stream: StreamId, from: u64) -> Result<Option<u64>> {
+        Ok(self.run_at_or_after(stream, from)?.map(|(sequence, _, _)| sequence))
+    }
+
     /// The sequence of a stream's first record with a time at or after this one.
     ///
     /// # Errors

@@ -1,0 +1,183 @@
+//! Retention by topic: old events are trimmed at once, by a record that readers obey; their
+//! bytes go when segments are cleaned.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use cairn_codec::RecordView;
+use cairn_segment::{CleanOptions, Cleaned, Dropped, Fate, RecordKind, Retention};
+use cairn_types::{Lsn, Offset, StreamId};
+
+use crate::metadata::encode_trimmed;
+use crate::view::TopicEntry;
+use crate::{Engine, Result, TopicConfig};
+
+/// What a run of retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retained {
+    /// Partitions whose beginning moved.
+    pub trimmed_count: usize,
+    /// Records dropped or erased inside segments.
+    pub cleaned: Cleaned,
+    /// Whole segments dropped.
+    pub dropped: Dropped,
+}
+
+impl TopicConfig {
+    /// Whether any event of the topic may ever go.
+    #[must_use]
+    pub const fn has_retention(&self) -> bool {
+        self.max_age.is_some() || self.max_len.is_some() || self.latest_by_key
+    }
+}
+
+impl Engine {
+    /// Changes how long a topic's events are kept.
+    ///
+    /// # Errors
+    /// [`NoTopic`](crate::Error::NoTopic); the log's.
+    pub fn set_retention(
+        &self,
+        topic: &str,
+        change: impl FnOnce(&mut TopicConfig),
+    ) -> Result<TopicConfig> {
+        let entry = self.entry(topic)?;
+        let mut meta = entry.meta.clone();
+        change(&mut meta.config);
+        // What decides where events are and how they are read stays as it was created.
+        meta.config.partitions = entry.meta.config.partitions;
+        meta.config.compression = entry.meta.config.compression;
+        let config = meta.config;
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode())?;
+        Ok(config)
+    }
+
+    /// Applies the topics' retention now: trims partitions, drops what was trimmed or
+    /// superseded from complete segments, and drops segments that nothing needs any more.
+    /// Topics without retention, and keys that can be read, keep everything.
+    ///
+    /// # Errors
+    /// The log's; what was done before stays done.
+    pub fn retain_topics(&self) -> Result<Retained> {
+        let mut retained = Retained::default();
+        let entries: Vec<_> = self.view().topics.values().cloned().collect();
+        for entry in entries.iter().filter(|entry| entry.meta.config.has_retention()) {
+            for partition in entry.partitions() {
+                let stream = entry.stream(partition)?;
+                let trimmed = self.trim(entry, stream)?;
+                retained.trimmed_count += usize::from(trimmed);
+            }
+        }
+        let streams = self.event_streams()?;
+        let newest = self.newest_by_key(&entries)?;
+        let mut fate = |_: Lsn, record: &RecordView<'_>| {
+            if record.kind != RecordKind::EVENT {
+                return Fate::Keep;
+            }
+            let Some(begin) = streams.get(&record.stream) else { return Fate::Drop };
+            let superseded = record.key.is_some_and(|key| {
+                let newest = newest.get(&record.stream).and_then(|keys| keys.get(key));
+                newest.is_some_and(|newest| record.sequence < *newest)
+            });
+            if record.sequence < *begin || superseded { Fate::Drop } else { Fate::Keep }
+        };
+        retained.cleaned = self.log().clean(&mut fate, &CleanOptions::default())?;
+        if entries.iter().any(|entry| entry.meta.config.has_retention()) {
+            retained.dropped = self.drop_segments(&streams)?;
+        }
+        Ok(retained)
+    }
+
+    /// Moves the beginning of a partition as its topic's settings ask for.
+    fn trim(&self, entry: &TopicEntry, stream: StreamId) -> Result<bool> {
+        let log = self.log();
+        let config = &entry.meta.config;
+        let before = self.view().trimmed.get(&stream).copied().unwrap_or(0);
+        let next = log.next_sequence(stream);
+        let mut begin = before;
+        if let Some(age) = config.max_age {
+            let oldest = log.clock().now().saturating_sub(age);
+            begin = begin.max(log.sequence_at_time(stream, oldest)?.unwrap_or(next));
+        }
+        if let Some(max_len) = config.max_len {
+            begin = begin.max(self.begin_by_len(stream, begin, max_len)?);
+        }
+        if begin <= before {
+            return Ok(false);
+        }
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let payload = encode_trimmed(stream, Offset::new(begin));
+        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload)?;
+        Ok(true)
+    }
+
+    /// The first event from which on a partition holds at most so many bytes of data.
+    fn begin_by_len(&self, stream: StreamId, from: u64, max_len: u64) -> Result<u64> {
+        let mut total = 0;
+        let mut scan = self.log().scan_stream(stream, from);
+        while let Some(record) = scan.next_record()? {
+            total += record.view.payload_len;
+        }
+        let mut begin = from;
+        let mut scan = self.log().scan_stream(stream, from);
+        while total > max_len {
+            let Some(record) = scan.next_record()? else { break };
+            total -= record.view.payload_len;
+            begin = record.view.sequence + 1;
+        }
+        Ok(begin)
+    }
+
+    /// Every live partition's stream with the first event that is kept.
+    fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
+        let view = self.view();
+        let mut streams = HashMap::new();
+        for entry in view.topics.values() {
+            for partition in entry.partitions() {
+                let stream = entry.stream(partition)?;
+                streams.insert(stream, view.trimmed.get(&stream).copied().unwrap_or(0));
+            }
+        }
+        Ok(streams)
+    }
+
+    /// For topics that keep the newest event of each key: its offset, by stream and key.
+    fn newest_by_key(
+        &self,
+        entries: &[std::sync::Arc<TopicEntry>],
+    ) -> Result<HashMap<StreamId, HashMap<Bytes, u64>>> {
+        let mut newest: HashMap<StreamId, HashMap<Bytes, u64>> = HashMap::new();
+        for entry in entries.iter().filter(|entry| entry.meta.config.latest_by_key) {
+            for partition in entry.partitions() {
+                let stream = entry.stream(partition)?;
+                let keys = newest.entry(stream).or_default();
+                let mut scan = self.log().scan_stream(stream, 0);
+                while let Some(record) = scan.next_record()? {
+                    if let Some(key) = record.view.key {
+                        match keys.get_mut(key) {
+                            Some(sequence) => *sequence = record.view.sequence,
+                            None => {
+                                let key = Bytes::copy_from_slice(key);
+                                keys.insert(key, record.view.sequence);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Drops segments before everything that is kept.
+    fn drop_segments(&self, streams: &HashMap<StreamId, u64>) -> Result<Dropped> {
+        let mut needed = self.log().visible_end();
+        for (stream, begin) in streams {
+            let mut scan = self.log().scan_stream(*stream, *begin);
+            if let Some(record) = scan.next_record()? {
+                needed = needed.min(record.lsn);
+            }
+        }
+        self.retain(&Retention { before: Some(needed), ..Retention::default() })
+    }
+}
