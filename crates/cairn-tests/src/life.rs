@@ -25,6 +25,9 @@ pub struct LifeConfig {
     pub faults: SimConfig,
     /// A planted bug.
     pub mutation: Option<Mutation>,
+    /// Judge wrongly: demand one batch more than was acknowledged. Such a life must fail, or
+    /// the judge sees nothing.
+    pub canary: bool,
 }
 
 /// What lives added up to.
@@ -84,6 +87,12 @@ impl Life {
             cleaning_begun: false,
             counter: 0,
         }
+    }
+
+    /// The disk, for counting what it did.
+    #[must_use]
+    pub fn disk(&self) -> &SimVfs {
+        &self.disk
     }
 
     /// Lives through all crashes.
@@ -229,7 +238,7 @@ impl Life {
             }
         }
         let whole = self.compare(&found)?;
-        if whole < self.certain {
+        if whole < self.certain + usize::from(self.config.canary) {
             let certain = self.certain;
             return Err(format!("{certain} batches were acknowledged, {whole} are there"));
         }

@@ -19,6 +19,7 @@ fn config(seed: u64) -> LifeConfig {
         durability: Durability::Sync,
         faults: SimConfig::default(),
         mutation: None,
+        canary: false,
     }
 }
 
@@ -50,7 +51,7 @@ fn failing_writes_syncs_and_full_disks_lose_nothing_that_was_acknowledged() {
     let faults = SimConfig {
         write_error: 400,
         sync_error: 400,
-        no_space: 1500,
+        no_space: 6000,
         short_write: 200,
         ..SimConfig::default()
     };
@@ -61,6 +62,68 @@ fn failing_writes_syncs_and_full_disks_lose_nothing_that_was_acknowledged() {
     }
     println!("{tally:?}");
     assert!(tally.poisoned > 0 && tally.full > 0, "{tally:?}");
+}
+
+#[test]
+fn the_canary_dies() {
+    let outcome = Life::new(LifeConfig { canary: true, ..config(0) }).run(&mut Tally::default());
+    assert!(outcome.is_err(), "a judge who asks for too much must be refused");
+}
+
+#[test]
+fn every_kind_of_fault_and_every_branch_of_recovery_was_met() {
+    let faults = SimConfig {
+        write_error: 400,
+        sync_error: 400,
+        no_space: 1500,
+        short_write: 200,
+        read_error: 50,
+        latency_us_max: 500,
+        ..SimConfig::default()
+    };
+    let mut tally = Tally::default();
+    let mut marks: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for seed in 3_000_000..3_000_300 {
+        let life = Life::new(LifeConfig { faults, ..config(seed) });
+        let disk = life.disk().clone();
+        disk.set_clock(std::sync::Arc::new(cairn_vfs::ManualClock::default()));
+        life.run(&mut tally).expect("every promise is kept");
+        let s = disk.stats();
+        for (mark, count) in [
+            ("read error", s.read_errors),
+            ("write error", s.write_errors),
+            ("sync error", s.sync_errors),
+            ("no space", s.no_space),
+            ("short write", s.short_writes),
+            ("power cut", s.power_crashes),
+            ("process crash", s.process_crashes),
+            ("sector kept", s.sectors_kept),
+            ("sector lost", s.sectors_lost),
+            ("sector zeroed", s.sectors_zeroed),
+            ("sector garbled", s.sectors_garbled),
+            ("torn at 512 bytes", s.torn_at_512),
+            ("torn at 4 KiB", s.torn_at_4k),
+            ("delayed operation", s.delayed),
+            ("name undone", s.names_undone),
+            ("length undone", s.lengths_undone),
+        ] {
+            *marks.entry(mark).or_default() += count;
+        }
+    }
+    for (mark, count) in [
+        ("recovery cut a tail", tally.cuts),
+        ("recovery copied a tail", tally.copies),
+        ("recovery was interrupted", tally.recovery_crashes),
+        ("log stopped", tally.poisoned),
+        ("append refused", tally.full),
+        ("segment cleaned", tally.cleaned),
+        ("cleaning interrupted", tally.cleaning_crashes),
+    ] {
+        marks.insert(mark, count);
+    }
+    println!("{marks:?}");
+    let missed: Vec<_> = marks.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(missed.is_empty(), "never met: {missed:?}");
 }
 
 #[test]

@@ -1,3 +1,7 @@
 //! Cross-crate behaviour: crashes, planted bugs, and each seed project's claims.
 
+mod countdown;
 mod crashes;
+mod fuzzing;
+mod orders;
+mod read_faults;

@@ -29,6 +29,7 @@ pub mod mapping;
 pub mod mem;
 pub mod os;
 pub mod path;
+pub mod record;
 pub mod rng;
 pub mod sim;
 
@@ -39,5 +40,6 @@ pub use file::{DirEntry, DirWatcher, OpenMode, Vfs, VfsFile, VfsLock};
 pub use mapping::Mapping;
 pub use mem::MemVfs;
 pub use os::StdVfs;
+pub use record::RecordVfs;
 pub use rng::{OsRng, Rng, SeededRng};
 pub use sim::{SimConfig, SimStats, SimVfs};

@@ -12,7 +12,7 @@ mod vfs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::disk::Disk;
-use crate::Op;
+use crate::{ManualClock, Op};
 
 /// How often faults happen: each number is a chance in 65,536 per operation of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +37,8 @@ pub struct SimConfig {
     pub stale_read: u16,
     /// Bytes that all files may take together; 0 for no limit.
     pub capacity: u64,
+    /// Every operation takes up to this many microseconds, on the clock that was given.
+    pub latency_us_max: u32,
 }
 
 /// How often each fault happened.
@@ -74,6 +76,12 @@ pub struct SimStats {
     pub sectors_zeroed: u64,
     /// Dirty sectors that a power cut garbled.
     pub sectors_garbled: u64,
+    /// Files that a power cut tore in pieces of 512 bytes.
+    pub torn_at_512: u64,
+    /// Files that a power cut tore in pieces of 4 KiB.
+    pub torn_at_4k: u64,
+    /// Operations that took time.
+    pub delayed: u64,
     /// Un-synced names that a power cut undid.
     pub names_undone: u64,
     /// Un-synced lengths that a power cut undid.
@@ -115,6 +123,11 @@ impl SimVfs {
     /// Changes which faults happen from now on.
     pub fn set_config(&self, config: SimConfig) {
         self.lock().config = config;
+    }
+
+    /// Lets operations take time on this clock, see [`SimConfig::latency_us_max`].
+    pub fn set_clock(&self, clock: Arc<ManualClock>) {
+        self.lock().clock = Some(clock);
     }
 
     /// Lets the machine go down in the middle of the `operations`-th operation from now; every

@@ -1,12 +1,16 @@
 //! The state of the simulated disk and what a crash does to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{SimConfig, SimStats};
-use crate::{Error, FaultKind, Op, Result, Rng, SeededRng};
+use crate::{Error, FaultKind, ManualClock, Op, Result, Rng, SeededRng};
 
 /// Bytes that a disk writes as one.
 pub(super) const SECTOR: usize = 512;
+/// Sectors in the 4 KiB that newer disks write as one.
+const SECTORS_A_PAGE: usize = 8;
 
 /// A file: what the cache shows, what the disk holds, and where they may differ.
 #[derive(Debug, Default)]
@@ -37,6 +41,8 @@ pub(super) struct Disk {
     pub(super) generation: u64,
     pub(super) down: bool,
     pub(super) crash_in: Option<u64>,
+    /// The clock that operations take their time on.
+    pub(super) clock: Option<Arc<ManualClock>>,
     next_inode: u64,
     rng: SeededRng,
 }
@@ -55,6 +61,7 @@ impl Disk {
             generation: 0,
             down: false,
             crash_in: None,
+            clock: None,
             next_inode: 0,
             rng: SeededRng::new(seed),
         }
@@ -66,6 +73,13 @@ impl Disk {
             return Err(Error::new(op, path, FaultKind::Crashed));
         }
         self.stats.operations += 1;
+        if self.config.latency_us_max > 0
+            && let Some(clock) = &self.clock
+        {
+            let micros = self.rng.below(u64::from(self.config.latency_us_max) + 1);
+            clock.advance(Duration::from_micros(micros));
+            self.stats.delayed += u64::from(micros > 0);
+        }
         if let Some(left) = &mut self.crash_in {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -221,13 +235,21 @@ impl Disk {
         inode.durable.resize(len.max(old_len), 0);
         // A mood for the whole file makes "all lost" and "all kept" likely, not only mixtures.
         let mood = self.rng.below(4);
+        // Disks write 512 bytes or 4 KiB as one; half of the files tear at each.
+        let sectors_as_one = if self.rng.below(2) == 0 { 1 } else { SECTORS_A_PAGE };
+        self.stats.torn_at_4k += u64::from(sectors_as_one == SECTORS_A_PAGE && mood > 1);
+        self.stats.torn_at_512 += u64::from(sectors_as_one == 1 && mood > 1);
         let mut torn = Vec::new();
+        let mut last = None;
         for sector in dirty {
-            let fate = match mood {
-                0 => 0,
-                1 => 1,
+            let unit = sector / sectors_as_one;
+            let fate = match (mood, last) {
+                (0, _) => 0,
+                (1, _) => 1,
+                (_, Some((before, fate))) if before == unit => fate,
                 _ => self.rng.below(8),
             };
+            last = Some((unit, fate));
             match fate {
                 0 | 4 | 5 => {
                     self.stats.sectors_kept += 1;
