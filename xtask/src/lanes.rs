@@ -7,6 +7,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{answers, cargo, run, run_cargo};
 
+/// The fuzz target that must fail.
+const CANARY: &str = "canary";
+const RECORD: &str = "docs/reliability-record.md";
+
 /// Criterion benchmarks of one crate or of all.
 pub fn bench(name: Option<&str>) -> Result<()> {
     match name {
@@ -31,7 +35,35 @@ pub fn soak(hours: u64) -> Result<()> {
     if !String::from_utf8_lossy(&list.stdout).contains("soak") {
         bail!("cairn-tests has no test named `soak`: nothing would run");
     }
-    run(cargo().args(tests).arg("--nocapture").env("CAIRN_SOAK_SECONDS", seconds.to_string()))
+    let output = cargo()
+        .args(tests)
+        .arg("--nocapture")
+        .env("CAIRN_SOAK_SECONDS", seconds.to_string())
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("starting cargo test")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    print!("{printed}");
+    if !output.status.success() {
+        bail!("the soak found something: the seed stands above");
+    }
+    record(&printed)
+}
+
+/// Adds what a soak did to the page that keeps count.
+fn record(printed: &str) -> Result<()> {
+    let Some(totals) = printed.lines().find_map(|line| line.split_once("soaked: ")) else {
+        bail!("the soak printed no totals");
+    };
+    let answer = |program: &str, arguments: &[&str]| -> Result<String> {
+        let output = Command::new(program).args(arguments).output().context("a command")?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = answer("git", &["rev-parse", "--short=12", "HEAD"])?;
+    let date = answer("date", &["-u", "+%F"])?;
+    let mut page = std::fs::read_to_string(RECORD).context(RECORD)?;
+    page.push_str(&format!("| {date} | {commit} | {} |\n", totals.1));
+    std::fs::write(RECORD, page).context(RECORD)
 }
 
 /// One fuzz target or all of them, each for so many seconds. It needs the nightly toolchain.
@@ -51,6 +83,13 @@ pub fn fuzz(target: Option<&str>, seconds: u64) -> Result<()> {
     }
     let limit = format!("-max_total_time={seconds}");
     for name in chosen(targets()?, target)? {
+        if name == CANARY {
+            let died = !answers(nightly().args(["fuzz", "run", &name, "--", &limit]));
+            if !died {
+                bail!("the canary lives: the fuzzer finds nothing");
+            }
+            continue;
+        }
         run(nightly().args(["fuzz", "run", &name, "--", &limit]))?;
     }
     Ok(())

@@ -5,3 +5,4 @@ mod crashes;
 mod fuzzing;
 mod orders;
 mod read_faults;
+mod soak;
