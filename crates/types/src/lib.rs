@@ -22,6 +22,7 @@ pub mod limits;
 pub mod name;
 pub mod time;
 
+pub use bytes::Bytes;
 pub use command::Command;
 pub use durability::Durability;
 pub use error_kind::ErrorKind;

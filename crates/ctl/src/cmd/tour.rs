@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use cairndb::codec::CodecRegistry;
 use cairndb::log::verify_store;
 use cairndb::prelude::*;
+use cairndb::types::Bytes;
 use cairndb::vfs::StdVfs;
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ use super::line;
 
 /// Earthquakes of one week, from the feed of the US Geological Survey (public domain).
 const EARTHQUAKES: &str = include_str!("../../data/earthquakes.jsonl");
+/// Airports of California, New York and Washington (US government data, public domain).
+const AIRPORTS: &str = include_str!("../../data/airports.csv");
 const TOPIC: &str = "earthquakes";
 
 /// Runs the tour.
@@ -61,16 +64,68 @@ fn steps(dir: &Path, out: &mut impl Write) -> Result<()> {
         out,
         format!("   {} records in {} batches are intact", report.record_count, report.batch_count),
     )?;
+    line(out, "\n5. Keys: airports of three states, in the same log")?;
+    keys(&engine, out)?;
     engine.close()?;
     drop((engine, live));
 
-    line(out, "\n5. Tamper: flip one bit in a copy")?;
+    line(out, "\n6. Tamper: flip one bit in a copy")?;
     tamper(&data, &dir.join("copy"), out)?;
     line(out, "\nTry next, with your own data:")?;
     line(out, "   cairn import quakes FILE.jsonl --key net --time time")?;
     line(out, "   cairn read quakes --from 2018-02-01T00:00:00Z --limit 5")?;
     line(out, "   cairn tail quakes --follow        (and `cairn append quakes -` beside it)")?;
+    line(out, "   cairn put greeting hello; cairn put greeting goodbye; cairn history greeting")?;
+    line(out, "   cairn watch greeting --rev 2      (and `cairn put` beside it)")?;
     line(out, "   cairn verify")
+}
+
+/// Keys with revisions: loaded, changed together with an event, read as they were, watched.
+fn keys(engine: &Engine, out: &mut impl Write) -> Result<()> {
+    engine.create_keyspace("airports")?;
+    engine.create_keyspace("accounts")?;
+    engine.create_topic("transfers", TopicConfig::default())?;
+    let (airports, accounts) = (engine.keyspace("airports")?, engine.keyspace("accounts")?);
+    let rows = AIRPORTS.lines().skip(1).filter_map(|row| row.split_once(','));
+    let loaded = airports.put_all(rows.map(|(code, rest)| (code.to_owned(), rest.to_owned())))?;
+    let name = |value: Option<Bytes>| {
+        let text = String::from_utf8_lossy(&value.unwrap_or_default()).into_owned();
+        text.split(',').next().unwrap_or_default().to_owned()
+    };
+    let (count, sfo) = (airports.len(), name(airports.get("SFO")?));
+    line(out, format!("   {count} airports in revision {loaded}; SFO is {sfo}"))?;
+
+    accounts.put_all([("alice", "10"), ("bob", "0")])?;
+    let before = engine.revision();
+    let mut watcher = accounts.watch(WatchRequest::new(accounts.stream(), Range::all()))?;
+    let committed = engine.transact(|tx| {
+        tx.put(&accounts, "alice", "7");
+        tx.put(&accounts, "bob", "3");
+        tx.append("transfers", NewEvent::json(r#"{"from":"alice","to":"bob","amount":3}"#))
+    })?;
+    let event = committed.events.first().context("the event has a place")?;
+    let (revision, offset) = (committed.revision, event.offset);
+    line(
+        out,
+        format!(
+            "   moved 3 from alice to bob: revision {revision}, with event {offset} of transfers in the same commit"
+        ),
+    )?;
+    let batch = watcher.try_next()?.context("the watch saw nothing")?;
+    line(
+        out,
+        format!(
+            "   a watch saw {} changes, together, in revision {}",
+            batch.changes.len(),
+            batch.revision
+        ),
+    )?;
+    let was = accounts.get_at("alice", before)?.context("alice was there")?;
+    let was = String::from_utf8_lossy(&was.value).into_owned();
+    line(
+        out,
+        format!("   alice at revision {before}: {was}; now: {}", name(accounts.get("alice")?)),
+    )
 }
 
 fn import(engine: &Engine) -> Result<usize> {
