@@ -1,0 +1,3 @@
+//! The index structures against naive models, damaged bytes and their promised sizes.
+
+mod filter;
