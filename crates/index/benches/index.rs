@@ -1,6 +1,6 @@
 //! The hot paths of the index structures, all in memory.
 
-use cairn_index::{Filter, FilterBuilder, key_hash};
+use cairn_index::{AtLimit, Filter, FilterBuilder, HotConfig, HotIndex, key_hash};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -32,5 +32,97 @@ fn filters(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, filters);
+fn hash_of(n: u64) -> u64 {
+    key_hash(&n.to_le_bytes())
+}
+
+fn hot_of(keys: u64) -> HotIndex {
+    let config = HotConfig { budget: 1 << 30, at_limit: AtLimit::Refuse, seed: 0 };
+    let index = HotIndex::new(config);
+    for n in 0..keys {
+        index.upsert(hash_of(n), n, |place| place == n).expect("in range");
+    }
+    index
+}
+
+/// Keys in an order that no prefetcher guesses.
+fn scattered(count: u64, from: u64) -> impl FnMut() -> u64 {
+    let mut state = from;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (state >> 20) % count
+    }
+}
+
+fn hot(c: &mut Criterion) {
+    c.bench_function("hot/insert 1 M, from empty, whole run", |b| {
+        b.iter_with_large_drop(|| hot_of(1_000_000));
+    });
+    for (name, count) in [("1 M", 1_000_000_u64), ("10 M", 10_000_000)] {
+        let index = hot_of(count);
+        println!("hot, {name} keys: {:.2} B a key", index.memory() as f64 / count as f64);
+        let mut next = scattered(count, 1);
+        c.bench_function(&format!("hot/hit, {name} keys"), |b| {
+            b.iter(|| {
+                let n = next();
+                index.lookup(hash_of(n), |place| place == n)
+            });
+        });
+        c.bench_function(&format!("hot/miss, {name} keys"), |b| {
+            b.iter(|| {
+                let n = count + next();
+                index.lookup(hash_of(n), |place| place == n)
+            });
+        });
+        c.bench_function(&format!("hot/overwrite, {name} keys"), |b| {
+            b.iter(|| {
+                let n = next();
+                index.upsert(hash_of(n), n, |place| place == n).expect("in range")
+            });
+        });
+        // The time of one round in which each of two threads does one lookup.
+        c.bench_function(&format!("hot/hit, {name} keys, 2 threads, one each"), |b| {
+            b.iter_custom(|rounds| {
+                let run = |from: u64| {
+                    let mut next = scattered(count, from);
+                    for _ in 0..rounds {
+                        let n = next();
+                        black_box(index.lookup(hash_of(n), |place| place == n));
+                    }
+                };
+                let start = std::time::Instant::now();
+                std::thread::scope(|scope| {
+                    scope.spawn(|| run(7));
+                    run(9);
+                });
+                start.elapsed()
+            });
+        });
+        let mut bytes = Vec::new();
+        let position = count;
+        index
+            .checkpoint(position, |piece| {
+                bytes.extend_from_slice(piece);
+                Ok::<_, std::convert::Infallible>(())
+            })
+            .expect("a vector takes everything");
+        let bytes = bytes::Bytes::from(bytes);
+        c.bench_function(&format!("hot/restore, {name} keys"), |b| {
+            b.iter_with_large_drop(|| {
+                HotIndex::restore(bytes.clone(), *index.config(), position).expect("opens")
+            });
+        });
+        let touched = count / 4096;
+        c.bench_function(&format!("hot/restore and one hit, {name} keys"), |b| {
+            b.iter_with_large_drop(|| {
+                let (index, _) =
+                    HotIndex::restore(bytes.clone(), *index.config(), position).expect("opens");
+                black_box(index.lookup(hash_of(touched), |place| place == touched));
+                index
+            });
+        });
+    }
+}
+
+criterion_group!(benches, filters, hot);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  key ──key_hash──▶ filter (a table's keys, persisted)     certainly absent / maybe there
+//!      ──key_hash──▶ hot    (newest version, in memory)     place / certainly absent / unknown
 //! ```
 //!
 //! Everything here is **derived**: it can be thrown away and rebuilt from the log. So damage is
@@ -24,8 +25,10 @@
 mod bits;
 pub mod error;
 pub mod filter;
+pub mod hot;
 pub mod key_hash;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterBuilder, FilterView};
+pub use hot::{AtLimit, HotConfig, HotIndex, Lookup, Ticket, Upsert};
 pub use key_hash::{key_hash, key_hash_seeded};
