@@ -152,7 +152,6 @@ impl Table {
 
     /// Forgets a key that is not used much, at the home of `fingerprint` or behind it, and
     /// notes at its home that it is missing. `false` only for an empty table.
-    #[expect(clippy::cast_possible_truncation, reason = "any turn will do")]
     pub(super) fn evict(&mut self, fingerprint: u32) -> bool {
         let mut at = self.home(fingerprint);
         // Spread, for the count of changes goes up in a fixed step at each eviction.
