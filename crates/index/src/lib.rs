@@ -4,6 +4,7 @@
 //! ```text
 //!  key ──key_hash──▶ filter (a table's keys, persisted)     certainly absent / maybe there
 //!      ──key_hash──▶ hot    (newest version, in memory)     place / certainly absent / unknown
+//!      ────────────▶ prefix (in order, in memory)           ranges, prefixes, count, nth
 //! ```
 //!
 //! Everything here is **derived**: it can be thrown away and rebuilt from the log. So damage is
@@ -27,8 +28,10 @@ pub mod error;
 pub mod filter;
 pub mod hot;
 pub mod key_hash;
+pub mod prefix;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterBuilder, FilterView};
 pub use hot::{AtLimit, HotConfig, HotIndex, Lookup, Ticket, Upsert};
 pub use key_hash::{key_hash, key_hash_seeded};
+pub use prefix::{PrefixIndex, prefix_end};
