@@ -193,3 +193,30 @@ fn the_longest_keys_fit_and_longer_ones_are_refused() {
     assert_eq!(index.len(), 4000);
     assert!(index.insert(&[0; 4097], 1).is_err());
 }
+
+/// Blocks of few long keys are split by their bytes, wherever the next key goes; once such a
+/// block was full and a key belonged in its middle.
+#[test]
+fn long_keys_that_share_anything_from_nothing_to_everything_fit() {
+    for seed in 0..6_u64 {
+        let (mut index, mut model) = (PrefixIndex::new(), BTreeMap::new());
+        for n in 0..3000_usize {
+            let random = key_hash(&[seed.to_le_bytes(), (n as u64).to_le_bytes()].concat());
+            let mut key = vec![b'x'; (random % 4097) as usize];
+            for place in [random >> 16, random >> 28] {
+                let place = (place % 4096) as usize;
+                if let Some(byte) = key.get_mut(place) {
+                    *byte = (random >> 40) as u8;
+                }
+            }
+            assert_eq!(index.insert(&key, n), Ok(model.insert(key, n)));
+            if n % 3 == 0 {
+                let at = (random >> 20) as usize % model.len();
+                let key = index.nth(.., at).expect("there").0;
+                assert_eq!(index.remove(&key), model.remove(&key));
+            }
+        }
+        index.check_invariants();
+        same(&index, &model);
+    }
+}

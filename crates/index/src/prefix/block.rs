@@ -92,8 +92,7 @@ impl<V> Block<V> {
         Err(low)
     }
 
-    /// Whether a key can be added without the ends running over. If not, it belongs at one end
-    /// of the block, for it does not share the prefix.
+    /// Whether a key can be added without the ends running over.
     pub(super) fn has_room(&self, key: &[u8]) -> bool {
         let lost = self.prefix.len() - shared(&self.prefix, key);
         let rests = self.bytes.len() + self.len() * lost;

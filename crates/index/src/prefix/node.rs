@@ -329,11 +329,14 @@ fn place<V>(
 ) -> Option<Block<V>> {
     let len = block.len();
     if !block.has_room(key) {
-        // The key shares too little with the others, so it stands at one end: alone from now on.
-        assert!(index == 0 || index == len, "a key outside the prefix goes first or last");
+        // Few long keys, or a key outside a long prefix, which goes first or last: alone then.
         let mut right = block.split_off(index);
-        let alone = if index == 0 { block } else { &mut right };
-        alone.insert(0, key, value);
+        let is_left_smaller = block.bytes_len() <= right.bytes_len();
+        if index == 0 || (index < len && is_left_smaller) {
+            block.insert(index, key, value);
+        } else {
+            right.insert(0, key, value);
+        }
         return Some(right);
     }
     block.insert(index, key, value);
