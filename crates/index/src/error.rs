@@ -47,6 +47,14 @@ pub enum Error {
         /// The limit, in the structure's own unit.
         limit: u64,
     },
+    /// A revision that does not come after the last one of its key.
+    #[error("revision {found} does not come after {last}")]
+    NotAfter {
+        /// The revision given.
+        found: String,
+        /// The last one.
+        last: String,
+    },
     /// The call can never work as it is.
     #[error("{what}: {found} is over the limit of {limit}")]
     OutOfRange {
@@ -69,7 +77,7 @@ impl Error {
             Self::UnsupportedVersion { .. } => ErrorKind::Unsupported,
             Self::Mismatch { .. } => ErrorKind::Conflict,
             Self::Full { .. } => ErrorKind::Full,
-            Self::OutOfRange { .. } => ErrorKind::Invalid,
+            Self::NotAfter { .. } | Self::OutOfRange { .. } => ErrorKind::Invalid,
         }
     }
 }

@@ -5,6 +5,8 @@
 //!  key ──key_hash──▶ filter (a table's keys, persisted)     certainly absent / maybe there
 //!      ──key_hash──▶ hot    (newest version, in memory)     place / certainly absent / unknown
 //!      ────────────▶ prefix (in order, in memory)           ranges, prefixes, count, nth
+//!      ────────────▶ sparse (every nth key, persisted)      where to look in a sorted file
+//!                    key_history (one key)                  what it was at a revision
 //! ```
 //!
 //! Everything here is **derived**: it can be thrown away and rebuilt from the log. So damage is
@@ -28,10 +30,14 @@ pub mod error;
 pub mod filter;
 pub mod hot;
 pub mod key_hash;
+pub mod key_history;
 pub mod prefix;
+pub mod sparse;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterBuilder, FilterView};
 pub use hot::{AtLimit, HotConfig, HotIndex, Lookup, Ticket, Upsert};
 pub use key_hash::{key_hash, key_hash_seeded};
+pub use key_history::{Change, KeyHistory, KeyVersion};
 pub use prefix::{PrefixIndex, prefix_end};
+pub use sparse::{Span, SparseBuilder, SparseIndex, SparseView};

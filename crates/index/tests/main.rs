@@ -2,4 +2,6 @@
 
 mod filter;
 mod hot;
+mod key_history;
 mod prefix;
+mod sparse;
