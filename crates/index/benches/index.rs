@@ -1,6 +1,10 @@
 //! The hot paths of the index structures, all in memory.
 
-use cairn_index::{AtLimit, Filter, FilterBuilder, HotConfig, HotIndex, key_hash};
+use cairn_index::{
+    AtLimit, Filter, FilterBuilder, HotConfig, HotIndex, KeyHistory, PrefixIndex, SparseBuilder,
+    SparseIndex, key_hash,
+};
+use cairn_types::Revision;
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -124,5 +128,97 @@ fn hot(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, filters, hot);
+fn random_key(n: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&hash_of(n).to_be_bytes());
+    key[8..].copy_from_slice(&n.to_be_bytes());
+    key
+}
+
+fn prefix(c: &mut Criterion) {
+    const KEYS: u64 = 1_000_000;
+    let filled = || {
+        let mut index = PrefixIndex::new();
+        for n in 0..KEYS {
+            index.insert(&random_key(n), n).expect("short");
+        }
+        index
+    };
+    c.bench_function("prefix/insert 1 M random keys, whole run", |b| {
+        b.iter_with_large_drop(filled);
+    });
+    let mut index = filled();
+    println!("prefix: {:.1} B a key of 16 B and value of 8 B", index.memory() as f64 / KEYS as f64);
+    let mut next = scattered(KEYS, 1);
+    c.bench_function("prefix/get, 1 M keys", |b| {
+        b.iter(|| index.get(&random_key(next())).copied())
+    });
+    c.bench_function("prefix/count a range, 1 M keys", |b| {
+        b.iter(|| {
+            let (from, to) = (random_key(next()), random_key(next()));
+            index.count(&from[..]..&to[..])
+        });
+    });
+    c.bench_function("prefix/nth of a range, 1 M keys", |b| {
+        b.iter(|| index.nth(&random_key(next())[..].., 1000).map(|(_, value)| *value));
+    });
+    c.bench_function("prefix/page of 500, counted, 1 M keys", |b| {
+        b.iter(|| {
+            let mut page = index.range(&random_key(next())[..]..);
+            let mut sum = page.len();
+            for _ in 0..500 {
+                let Some((key, _)) = page.step() else { break };
+                sum += key.len();
+            }
+            sum
+        });
+    });
+    c.bench_function("prefix/remove and insert, 1 M keys", |b| {
+        b.iter(|| {
+            let key = random_key(next());
+            let value = index.remove(&key);
+            index.insert(&key, value.unwrap_or_default()).expect("short")
+        });
+    });
+}
+
+fn history_and_sparse(c: &mut Criterion) {
+    let mut history = KeyHistory::new();
+    for main in 2..102 {
+        history.put(Revision { main: main * 3, sub: 0 }).expect("rising");
+    }
+    c.bench_function("key_history/get among 100 changes", |b| {
+        b.iter(|| history.get(black_box(150)));
+    });
+    let mut bytes = Vec::new();
+    history.encode(&mut bytes);
+    println!("key_history: {} B for 100 puts", bytes.len());
+    c.bench_function("key_history/decode 100 changes", |b| {
+        b.iter(|| KeyHistory::decode(black_box(&bytes)));
+    });
+    let mut builder = SparseBuilder::every(1);
+    for n in 0..16_384_u64 {
+        let key = format!("/registry/pods/{:08}", n * 61);
+        builder.add(key.as_bytes(), n * 4096).expect("rising");
+    }
+    let bytes = builder.build(16_384 * 4096).expect("small");
+    println!("sparse: {:.1} B an entry", bytes.len() as f64 / 16_384.0);
+    c.bench_function("sparse/open, 16 K entries", |b| {
+        b.iter(|| SparseIndex::open(bytes::Bytes::copy_from_slice(&bytes)).expect("opens"));
+    });
+    let index = SparseIndex::open(bytes).expect("opens");
+    let keys: Vec<String> = {
+        let mut next = scattered(999_424, 3);
+        (0..4096).map(|_| format!("/registry/pods/{:08}", next())).collect()
+    };
+    let mut at = 0;
+    c.bench_function("sparse/seek, 16 K entries", |b| {
+        b.iter(|| {
+            at = (at + 1) % keys.len();
+            index.seek(keys[at].as_bytes())
+        });
+    });
+}
+
+criterion_group!(benches, filters, hot, prefix, history_and_sparse);
 criterion_main!(benches);

@@ -40,7 +40,7 @@ impl FilterBuilder {
         self.add_hash(key_hash(key));
     }
 
-    /// Adds a key by its [`key_hash`]. The same hash several times in a row (versions of one
+    /// Adds a key by its [`key_hash()`]. The same hash several times in a row (versions of one
     /// key) counts once.
     pub fn add_hash(&mut self, hash: u64) {
         if self.hashes.last() != Some(&hash) {

@@ -205,7 +205,7 @@ impl Entry {
             incomplete: flags == 1,
             crc: u32_at(bytes, 20)?,
         };
-        (flags <= 1 && entry.keys <= entry.buckets * SLOTS).then_some(entry)
+        (flags <= 1 && entry.keys.div_ceil(SLOTS) <= entry.buckets).then_some(entry)
     }
 }
 
