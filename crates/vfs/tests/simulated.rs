@@ -106,6 +106,7 @@ fn the_same_seed_gives_the_same_disk() {
 fn every_fault_kind_can_be_switched_on() {
     let often = 8000;
     let config = SimConfig {
+        latency_us_max: 0,
         read_error: often,
         write_error: often,
         sync_error: often,
