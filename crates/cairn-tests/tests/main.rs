@@ -5,4 +5,5 @@ mod crashes;
 mod fuzzing;
 mod orders;
 mod read_faults;
+mod seeds;
 mod soak;

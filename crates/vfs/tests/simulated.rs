@@ -82,12 +82,7 @@ fn a_failed_sync_forgets_what_it_should_have_written() {
 #[test]
 fn the_same_seed_gives_the_same_disk() {
     let run = |seed| {
-        let config = SimConfig {
-            latency_us_max: 0,
-            write_error: 6000,
-            sync_error: 6000,
-            ..SimConfig::default()
-        };
+        let config = SimConfig { write_error: 6000, sync_error: 6000, ..SimConfig::default() };
         let disk = SimVfs::new(seed, config);
         let mut trace = Vec::new();
         for step in 0..50_u8 {
