@@ -51,13 +51,13 @@ fn keys(c: &mut Criterion) {
     group.bench_function("get, hit", |b| {
         b.iter(|| {
             number = (number + 7919) % KEYS;
-            store.get(SPACE, &key(number)).expect("gets").expect("there")
+            store.value(SPACE, &key(number)).expect("gets").expect("there")
         });
     });
     group.bench_function("get, miss", |b| {
         b.iter(|| {
             number += 1;
-            store.get(SPACE, &key(number + (1 << 40))).expect("gets")
+            store.value(SPACE, &key(number + (1 << 40))).expect("gets")
         });
     });
     group.bench_function("range of 100", |b| {

@@ -1,7 +1,5 @@
 //! Hashes of values, computed by the caller's thread before it takes the write lock. Derived.
 
-use std::collections::HashMap;
-
 use cairn_types::PayloadHash;
 
 use crate::request::{Put, Txn, TxnOp};
@@ -10,25 +8,35 @@ use crate::request::{Put, Txn, TxnOp};
 /// borrowed while this is in use, so a place means one put.
 #[derive(Debug, Default)]
 pub(crate) struct Hashes {
-    by_place: HashMap<usize, PayloadHash>,
+    /// In order of the places.
+    by_place: Vec<(usize, PayloadHash)>,
 }
 
 impl Hashes {
     pub(crate) fn of_put(put: &Put) -> Self {
+        Self::of_puts(std::iter::once(put))
+    }
+
+    pub(crate) fn of_puts<'p>(puts: impl IntoIterator<Item = &'p Put>) -> Self {
         let mut hashes = Self::default();
-        hashes.add(put);
-        hashes
+        puts.into_iter().for_each(|put| hashes.add(put));
+        hashes.sorted()
     }
 
     pub(crate) fn of_txn(txn: &Txn) -> Self {
         let mut hashes = Self::default();
         hashes.add_txn(txn);
-        hashes
+        hashes.sorted()
     }
 
-    pub(crate) fn add(&mut self, put: &Put) {
+    fn sorted(mut self) -> Self {
+        self.by_place.sort_unstable_by_key(|(place, _)| *place);
+        self
+    }
+
+    fn add(&mut self, put: &Put) {
         if !put.ignore_value {
-            self.by_place.insert(place(put), cairn_codec::hash::payload(&put.value));
+            self.by_place.push((place(put), cairn_codec::hash::payload(&put.value)));
         }
     }
 
@@ -44,7 +52,8 @@ impl Hashes {
 
     /// The hash of a put's value: known, or computed now.
     pub(crate) fn get(&self, put: &Put) -> PayloadHash {
-        let known = self.by_place.get(&place(put)).copied();
+        let found = self.by_place.binary_search_by_key(&place(put), |(place, _)| *place);
+        let known = found.ok().and_then(|at| self.by_place.get(at)).map(|(_, hash)| *hash);
         known.unwrap_or_else(|| cairn_codec::hash::payload(&put.value))
     }
 }

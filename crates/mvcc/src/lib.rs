@@ -41,7 +41,6 @@ mod index;
 mod key_value;
 mod lease;
 mod open;
-mod ordered_key;
 mod overlay;
 mod plan;
 mod range;

@@ -34,13 +34,15 @@ impl Store {
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
         let start = log.start_lsn();
+        let mut seed = [0; 8];
+        log.rng().fill(&mut seed);
         let state = WriteState { current: FIRST_REVISION, applied: start, ..Default::default() };
         let store = Self {
             shared: Arc::new(Shared {
                 log,
                 options,
                 write: Mutex::new(state),
-                index: RwLock::new(Index::default()),
+                index: RwLock::new(Index::new(u64::from_le_bytes(seed))),
                 leases: Mutex::new(Leases::default()),
                 published: AtomicU64::new(FIRST_REVISION),
                 oldest: AtomicU64::new(0),

@@ -21,10 +21,15 @@ pub(crate) struct Planned {
     pub(crate) lease: LeaseId,
 }
 
+/// Up to this many changes are looked through one by one: most transactions are smaller, and
+/// a map would cost them more than it saves.
+const FEW: usize = 8;
+
 /// Planned changes by key and in order.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
     changes: Vec<Planned>,
+    /// Filled once there are more than [`FEW`].
     by_key: BTreeMap<(StreamId, Bytes), usize>,
 }
 
@@ -38,30 +43,33 @@ impl Overlay {
     }
 
     pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Option<&Planned> {
-        if self.changes.is_empty() {
-            return None;
+        if self.changes.len() <= FEW {
+            return self.changes.iter().rev().find(|c| c.space == space && c.key == *key);
         }
         let place = self.by_key.get(&(space, key.clone()))?;
         self.changes.get(*place)
     }
 
     pub(crate) fn push(&mut self, change: Planned) {
-        let place = self.changes.len();
-        self.by_key.insert((change.space, change.key.clone()), place);
         self.changes.push(change);
+        if self.changes.len() > FEW {
+            for (place, change) in self.changes.iter().enumerate().skip(self.by_key.len()) {
+                self.by_key.insert((change.space, change.key.clone()), place);
+            }
+        }
     }
 
-    fn range<'a, 'r>(
-        &'a self,
-        space: StreamId,
-        range: &'r Range,
-    ) -> impl Iterator<Item = &'a Planned> + use<'a, 'r> {
-        let first = (space, range.key.clone());
-        self.by_key
-            .range(first..)
-            .take_while(move |((at, _), _)| *at == space)
-            .filter(move |((_, key), _)| range.contains(key))
-            .filter_map(|(_, place)| self.changes.get(*place))
+    /// The changes of a range in order of their keys.
+    fn range(&self, space: StreamId, range: &Range) -> Vec<&Planned> {
+        let wanted = |change: &&Planned| change.space == space && range.contains(&change.key);
+        if self.changes.len() <= FEW {
+            let mut found: Vec<&Planned> = self.changes.iter().filter(wanted).collect();
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+            return found;
+        }
+        let from = (space, range.key.clone());
+        let ordered = self.by_key.range(from..).take_while(|((at, _), _)| *at == space);
+        ordered.filter_map(|(_, place)| self.changes.get(*place)).filter(wanted).collect()
     }
 }
 
@@ -156,7 +164,7 @@ impl<'a> View<'a> {
             });
             return;
         };
-        let mut planned = overlay.range(space, range).peekable();
+        let mut planned = overlay.range(space, range).into_iter().peekable();
         let main = self.revision + 1;
         let mut merged: Vec<(&'a Bytes, Seen<'a>)> = Vec::new();
         self.index.walk(space, range, |key, history| {

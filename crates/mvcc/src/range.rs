@@ -44,13 +44,16 @@ pub(crate) fn check_request(request: &RangeRequest) -> Result<()> {
 /// Collects what a request asks for; values stay unread unless they decide the order.
 pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Collected {
     let mut found = Collected { candidates: Vec::new(), count: 0, more: false };
-    let whole = request.count_only && request.range.is_all() && view.overlay.is_none();
-    if whole && view.revision >= view.index.newest_revision() {
-        found.count = view.index.live_count(request.space);
-        return found;
-    }
     let sorted = request.needs_sort();
     let filtered = request.has_filters();
+    let newest = view.overlay.is_none() && view.revision >= view.index.newest_revision();
+    let counted = if newest { view.index.quick_count(request.space, &request.range) } else { None };
+    if let (Some(count), true) = (counted, request.count_only) {
+        found.count = count;
+        return found;
+    }
+    // With the count known, a page need not look further than its end.
+    let stop_at_the_page = !sorted && !filtered && (request.without_count || counted.is_some());
     let room = if request.limit == 0 || sorted { usize::MAX } else { request.limit };
     view.walk(request.space, &request.range, |key, seen| {
         found.count += 1;
@@ -61,10 +64,13 @@ pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Collected {
             found.candidates.push(seen.to_candidate(key));
         } else {
             found.more = true;
-            return !request.without_count;
+            return !stop_at_the_page;
         }
         true
     });
+    if let Some(count) = counted {
+        found.count = count;
+    }
     found
 }
 

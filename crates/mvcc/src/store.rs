@@ -10,7 +10,7 @@ use cairn_types::{Lsn, StreamId};
 
 use crate::hashes::Hashes;
 use crate::index::Index;
-use crate::key_value::{LeaseId, Version, place_of};
+use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::{LeaseInfo, LeaseRestart, Leases};
 use crate::overlay::{Overlay, View};
 use crate::plan::Planner;
@@ -194,6 +194,25 @@ impl Store {
         self.get_at(space, key, 0)
     }
 
+    /// The newest value of a key, without its facts: the cheapest read.
+    ///
+    /// # Errors
+    /// The log's, when the value has to be read from it.
+    pub fn value(&self, space: StreamId, key: &[u8]) -> Result<Option<Bytes>> {
+        let revision = self.revision();
+        let lsn = {
+            let index = self.index();
+            match index.version(space, key, revision) {
+                None => return Ok(None),
+                Some(Version { place: Place::Inline(value), .. }) => {
+                    return Ok(Some(value.clone()));
+                }
+                Some(version) => version.lsn,
+            }
+        };
+        Values::published(&self.shared.log).read_log(lsn).map(Some)
+    }
+
     /// A key as it was at a revision; 0 for the current one.
     ///
     /// # Errors
@@ -241,8 +260,7 @@ impl Store {
     /// # Errors
     /// As [`put`](Self::put); [`Error::DuplicateKey`] for a key that comes twice.
     pub fn put_all(&self, puts: &[Put]) -> Result<u64> {
-        let mut hashes = Hashes::default();
-        puts.iter().for_each(|put| hashes.add(put));
+        let hashes = Hashes::of_puts(puts);
         self.write(|planner| {
             planner.hashes = hashes;
             for put in puts {
@@ -371,7 +389,7 @@ impl Store {
             for change in overlay.changes() {
                 let (value, at) = (change.value.as_ref(), Lsn::new(lsn));
                 let place = place_of(value.map_or(&[][..], |(value, _)| value));
-                if let (crate::key_value::Place::Log, Some((value, _))) = (&place, value) {
+                if let (Place::Log, Some((value, _))) = (&place, value) {
                     state.unpublished.push_back((at, value.clone()));
                 }
                 let version = Version {

@@ -227,12 +227,11 @@ impl Transaction {
         more: impl FnOnce(&mut Planner<'_>) -> Result<()>,
     ) -> Result<Submitted<()>> {
         let writes = self.requests();
-        let mut hashes = Hashes::default();
-        for write in &writes {
-            if let Write::Put(put) = write {
-                hashes.add(put);
-            }
-        }
+        let puts = writes.iter().filter_map(|write| match write {
+            Write::Put(put) => Some(put),
+            Write::Delete(_) => None,
+        });
+        let hashes = Hashes::of_puts(puts);
         let submitted = self.store.submit(&[], |planner| {
             self.check(planner)?;
             planner.hashes = hashes;

@@ -53,7 +53,7 @@ impl Keyspace {
     /// # Errors
     /// The log's.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        Ok(self.engine.keys().get(self.stream, key.as_ref())?.map(|kv| kv.value))
+        Ok(self.engine.keys().value(self.stream, key.as_ref())?)
     }
 
     /// A key with its facts as it was at a revision; 0 for the current one.
