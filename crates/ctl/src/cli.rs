@@ -126,6 +126,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<keys::Keyspaces>,
     },
+    /// Copy the store while it is used; again into the same place copies what is new.
+    Backup {
+        /// Directory of the backup.
+        dir: PathBuf,
+    },
+    /// Make a new store from a backup, whole or as it was after a revision.
+    Restore(keys::Restore),
     /// Measure keys on this machine.
     Bench(keys::Bench),
     /// Check every byte of the store.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod backup;
 mod bench;
 mod check;
 mod keys;
@@ -45,6 +46,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
+        Command::Backup { dir } => backup::backup(cli, dir, out),
+        Command::Restore(args) => backup::restore(cli, args, out),
         Command::Bench(args) => bench::run(cli, args, out),
         Command::Verify => check::verify(cli, out),
         Command::Stats => check::stats(cli, out),

@@ -131,3 +131,33 @@ fn compaction_and_keyspaces() {
     stdout(&run(&["keyspaces", "drop", "other"]));
     assert_eq!(run(&["get", "k", "--keyspace", "other"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_backup_is_restored_whole_or_to_a_revision() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| run(dir.path(), arguments);
+    let backup = dir.path().join("backup");
+    let backup = backup.to_str().expect("text");
+    for value in ["1", "2", "3"] {
+        stdout(&run(&["put", "k", value]));
+    }
+    assert_eq!(json(&run(&["backup", backup, "--json"]))["segments_kept"], 0);
+    stdout(&run(&["put", "k", "4"]));
+    stdout(&run(&["append", "t", "--data", "an event"]));
+    let again = json(&run(&["backup", backup, "--json"]));
+    assert!(again["segments_kept"].as_u64().expect("a number") > 0, "{again}");
+    let restored = tempfile::tempdir().expect("a directory");
+    stdout(&crate::run(restored.path(), &["restore", backup]));
+    assert_eq!(stdout(&crate::run(restored.path(), &["get", "k"])), "4\n");
+    assert!(stdout(&crate::run(restored.path(), &["read", "t"])).contains("an event"));
+    assert_eq!(crate::run(restored.path(), &["restore", backup]).status.code(), Some(2));
+    let earlier = tempfile::tempdir().expect("a directory");
+    let answer = json(&crate::run(earlier.path(), &["restore", backup, "--rev", "3", "--json"]));
+    assert_eq!(answer["revision"], 3);
+    assert_eq!(stdout(&crate::run(earlier.path(), &["get", "k"])), "2\n");
+    stdout(&crate::run(earlier.path(), &["put", "k", "another way"]));
+    assert!(stdout(&crate::run(earlier.path(), &["verify"])).contains("intact"));
+    let future = tempfile::tempdir().expect("a directory");
+    let refused = crate::run(future.path(), &["restore", backup, "--rev", "99"]);
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod backup;
 pub mod checkpoint;
 mod clean;
 mod config;
@@ -36,6 +37,7 @@ mod watch;
 mod window;
 
 pub use append::{Appended, Expect, Sequences, Ticket};
+pub use backup::BackedUp;
 pub use cairn_codec::{
     Compression, Content, Draft, Facts, Fate, RecordDraft, RecordKind, SequenceRule,
 };
@@ -45,7 +47,7 @@ pub use error::{Corruption, Error, Result};
 pub use log::{Head, Log, LogOptions, LogStats};
 pub use read::{Record, RecordRef, Scan, StreamScan};
 pub use recover::RecoveryReport;
-pub use repair::Repair;
+pub use repair::{Repair, cut};
 pub use retain::{Dropped, Retention};
 pub use verified::VerifiedRecord;
 pub use verify::{VerifyOptions, VerifyReport, verify_store};

@@ -21,6 +21,8 @@ use crate::store::{SuperblockFile, read_whole, write_whole};
 use crate::window::Window;
 use crate::{Corruption, Error, Result};
 
+/// Why a walk ended that was told where to.
+const ASKED_FOR: &str = "the end that was asked for";
 /// Bytes copied at a time.
 const COPY_LEN: usize = 1 << 20;
 
@@ -40,6 +42,8 @@ pub struct Repair {
     pub durable_end: Lsn,
     /// Files that go to quarantine, whole or as a copy.
     pub quarantined: Vec<String>,
+    /// Files that are removed without a copy: the caller has one.
+    removed: Vec<String>,
     kept: Option<Kept>,
 }
 
@@ -73,7 +77,7 @@ impl Repair {
             Some(block) => block,
             None => anchor(&*vfs, &store, &numbers)?,
         };
-        let walk = walk(&*vfs, &store, &superblock, &numbers, registry)?;
+        let walk = walk(&*vfs, &store, &superblock, &numbers, registry, Lsn::MAX)?;
         let durable_end = walk.durable_end.max(superblock.durable_end);
         let end_lsn = walk.kept.as_ref().map_or(superblock.start_lsn, |kept| kept.lsn);
         let mut damage = walk.damage;
@@ -107,6 +111,7 @@ impl Repair {
             end_lsn,
             durable_end,
             quarantined,
+            removed: Vec::new(),
             kept: walk.kept,
         }))
     }
@@ -130,7 +135,8 @@ impl Repair {
         vfs.sync_dir(QUARANTINE_DIR)?;
         self.end_log(clock)?;
         let kept_path = self.kept.as_ref().map(Kept::path);
-        for path in self.quarantined.iter().rev().filter(|path| Some(*path) != kept_path.as_ref()) {
+        let gone = self.quarantined.iter().chain(&self.removed).rev();
+        for path in gone.filter(|path| Some(*path) != kept_path.as_ref()) {
             vfs.remove(path)?;
         }
         for id in segment_numbers(vfs)? {
@@ -179,6 +185,54 @@ impl Repair {
     }
 }
 
+/// Ends a copy of a log before the batch that holds `until` (or after the last one before it):
+/// how a backup is restored to an earlier place. What comes after is removed from the copy, so
+/// the backup itself must be kept. Returns where the copy ends.
+///
+/// # Errors
+/// [`Error::NoStore`], [`Error::OutOfRange`] when retention has dropped that place; damage
+/// before it.
+pub fn cut(
+    vfs: Arc<dyn Vfs>,
+    registry: &CodecRegistry,
+    clock: &dyn Clock,
+    until: Lsn,
+) -> Result<Lsn> {
+    if !vfs.exists(STORE_PATH)? {
+        return Err(Error::NoStore);
+    }
+    let store = StoreFile::decode(&read_whole(&*vfs, STORE_PATH, STORE_FILE_LEN_MAX)?)?;
+    let numbers = segment_numbers(&*vfs)?;
+    let slots = SuperblockFile::read_slots(&*vfs)?;
+    let superblock = match slots.newest {
+        Some(block) => block,
+        None => anchor(&*vfs, &store, &numbers)?,
+    };
+    let start = superblock.start_lsn;
+    if until < start {
+        return Err(Error::OutOfRange { lsn: until, start, end: superblock.durable_end });
+    }
+    let walk = walk(&*vfs, &store, &superblock, &numbers, registry, until)?;
+    if let Some(damage) = walk.damage {
+        return Err(Error::Corrupt(damage));
+    }
+    let end_lsn = walk.kept.as_ref().map_or(start, |kept| kept.lsn);
+    let repair = Repair {
+        vfs,
+        store,
+        superblock,
+        damage: None,
+        damaged_slots: Vec::new(),
+        end_lsn,
+        durable_end: end_lsn,
+        quarantined: Vec::new(),
+        removed: walk.later.iter().map(|id| segment_path(*id)).collect(),
+        kept: walk.kept,
+    };
+    repair.carry_out(clock)?;
+    Ok(end_lsn)
+}
+
 impl Kept {
     fn path(&self) -> String {
         segment_path(self.file.header.id)
@@ -214,13 +268,14 @@ struct Walk {
     later: Vec<SegmentId>,
 }
 
-/// Verifies segment after segment until the first damage.
+/// Verifies segment after segment until the first damage, or the batch that holds `until`.
 fn walk(
     vfs: &dyn Vfs,
     store: &StoreFile,
     superblock: &Superblock,
     numbers: &[SegmentId],
     registry: &CodecRegistry,
+    until: Lsn,
 ) -> Result<Walk> {
     let retained: Vec<SegmentId> =
         numbers.iter().copied().filter(|id| *id >= superblock.first_segment).collect();
@@ -253,12 +308,20 @@ fn walk(
             Some(next) if file.header.rewrites == 0 => next.header.prev_end,
             _ => file.len,
         };
-        let (kept, stop) = whole_batches(&file, limit, registry, &mut walk.durable_end)?;
+        if file.header.base_lsn >= until && walk.kept.is_some() {
+            walk.later = retained.get(place..).unwrap_or_default().to_vec();
+            return Ok(walk);
+        }
+        let (kept, stop) = whole_batches(&file, limit, until, registry, &mut walk.durable_end)?;
         let reached = next.as_ref().is_none_or(|next| {
             next.header.base_lsn == kept.lsn && next.header.prev_chain == kept.chain
         });
         let (at, lsn, path) = (kept.position, kept.lsn, kept.path());
         walk.kept = Some(kept);
+        if stop == ASKED_FOR {
+            walk.later = retained.get(place + 1..).unwrap_or_default().to_vec();
+            return Ok(walk);
+        }
         if !reached || (next.is_none() && place + 1 < retained.len()) {
             walk.damage = Some(Corruption::new(path, at, stop).at_lsn(lsn));
             walk.later = retained.get(place + 1..).unwrap_or_default().to_vec();
@@ -290,6 +353,7 @@ fn as_corruption(error: Error, segment: SegmentId) -> Corruption {
 fn whole_batches(
     file: &SegmentFile,
     limit: u64,
+    until: Lsn,
     registry: &CodecRegistry,
     durable_end: &mut Lsn,
 ) -> Result<(Kept, String)> {
@@ -317,6 +381,9 @@ fn whole_batches(
             Ok(header) => header,
             Err(error) => break format!("batch header: {error}"),
         };
+        if header.end_lsn() > until {
+            break ASKED_FOR.to_owned();
+        }
         if header.first_lsn != kept.lsn || header.prev_hash != kept.chain {
             break "the batch does not continue the hash chain".to_owned();
         }

@@ -1,5 +1,6 @@
 //! The log against its promises: order, restart, damage, retention, cleaning, repair, reading.
 
+mod backup;
 mod cleaning;
 mod damage;
 mod golden;
