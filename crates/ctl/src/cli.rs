@@ -133,6 +133,8 @@ pub enum Command {
     },
     /// Make a new store from a backup, whole or as it was after a revision.
     Restore(keys::Restore),
+    /// Run commands one after another, with history and completion.
+    Shell,
     /// Measure keys on this machine.
     Bench(keys::Bench),
     /// Check every byte of the store.

@@ -7,6 +7,7 @@ mod keys;
 mod lease;
 mod read;
 mod repair;
+mod shell;
 mod topics;
 mod tour;
 mod txn;
@@ -25,7 +26,16 @@ use crate::cli::{Cli, Command};
 /// Runs the command.
 pub fn run(cli: &Cli) -> Result<()> {
     let out = &mut std::io::stdout().lock();
+    if matches!(cli.command, Command::Shell) {
+        return shell::run(cli, out);
+    }
+    run_into(cli, out)
+}
+
+/// Runs any command but the shell, printing to `out`.
+fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
     match &cli.command {
+        Command::Shell => Ok(()),
         Command::Tour => tour::run(out),
         Command::Import(args) => write::import(cli, args, out),
         Command::Append(args) => write::append(cli, args, out),

@@ -161,3 +161,14 @@ fn a_backup_is_restored_whole_or_to_a_revision() {
     let refused = crate::run(future.path(), &["restore", backup, "--rev", "99"]);
     assert_eq!(refused.status.code(), Some(2));
 }
+
+#[test]
+fn the_shell_runs_lines_and_goes_on_after_a_mistake() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let input = b"put \"a key\" 'a value'\nnonsense\nget \"a key\"\nget none\ncount\n";
+    let output = with_input(dir.path(), &["shell"], input);
+    let text = stdout(&output);
+    assert_eq!(text.lines().collect::<Vec<_>>(), ["revision 2", "a value", "1"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("nonsense") && errors.contains("there is no key none"), "{errors}");
+}
