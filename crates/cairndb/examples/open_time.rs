@@ -40,6 +40,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("clean close: {:?}, {:?}", start.elapsed(), log.stats()?.visible_end);
     drop(log);
     let start = Instant::now();
+    let engine = Engine::open(&dir)?;
+    println!("engine, clean close: {:?}, revision {}", start.elapsed(), engine.revision());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("RssAnon")) {
+        println!(
+            "memory of this process beside mapped files: {}",
+            line.trim_start_matches("RssAnon:").trim()
+        );
+    }
+    drop(engine);
+    let start = Instant::now();
     let report = Log::open_read_only(&dir)?.verify(&VerifyOptions::default())?;
     let seconds = start.elapsed().as_secs_f64();
     println!(

@@ -121,7 +121,8 @@ fn renumbered_reordered_dropped_and_doubled_records_are_refused() {
         let report = verify_store(&copy, &CodecRegistry::standard(), &options).expect("readable");
         assert!(!report.is_intact(), "a forgery verified");
     };
-    let change = |edit: &dyn Fn(&mut Vec<(BatchHeader, Vec<u8>)>)| {
+    type Batches = Vec<(BatchHeader, Vec<u8>)>;
+    let change = |edit: &dyn Fn(&mut Batches)| {
         let mut changed = batches.clone();
         edit(&mut changed);
         forged(&changed);
