@@ -1,6 +1,7 @@
 //! Batches ready to be read, and a small cache of those that had to be copied or decompressed.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -52,6 +53,9 @@ type Cached = (FileId, u64, Arc<LoadedBatch>);
 pub(crate) struct Batches {
     store: Arc<Store>,
     cache: Mutex<VecDeque<Cached>>,
+    /// Batches in the cache. Mapped logs without compression never put one there, and their
+    /// readers need not take the lock.
+    cached_count: AtomicUsize,
 }
 
 /// Decoded batches that are kept at most, besides the byte budget.
@@ -59,7 +63,7 @@ const CACHED_COUNT_MAX: usize = 64;
 
 impl Batches {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, cache: Mutex::new(VecDeque::new()) }
+        Self { store, cache: Mutex::new(VecDeque::new()), cached_count: AtomicUsize::new(0) }
     }
 
     /// The batch at a position of a segment.
@@ -96,6 +100,9 @@ impl Batches {
     }
 
     fn cached(&self, file: FileId, position: u64) -> Option<Arc<LoadedBatch>> {
+        if self.cached_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let hit = cache.iter().rev().find(|(id, at, _)| *id == file && *at == position);
         hit.map(|(_, _, batch)| batch.clone())
@@ -110,6 +117,7 @@ impl Batches {
             let Some((_, _, dropped)) = cache.pop_front() else { break };
             total -= size(&dropped);
         }
+        self.cached_count.store(cache.len(), Ordering::Relaxed);
     }
 
     /// Forgets batches of a segment whose file was replaced.
