@@ -19,7 +19,7 @@ pub fn bench(name: Option<&str>) -> Result<()> {
 pub fn versus(arguments: &[String]) -> Result<()> {
     needs("benches/Cargo.toml", "the workspace with the other engines")?;
     run(cargo()
-        .args(["run", "--release", "--manifest-path", "benches/Cargo.toml", "--"])
+        .args(["run", "--release", "--locked", "--manifest-path", "benches/Cargo.toml", "--"])
         .args(arguments))
 }
 
