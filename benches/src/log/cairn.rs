@@ -35,7 +35,7 @@ pub fn peer() -> Peer {
 /// The log with the settings a user gets.
 pub fn synced_behind() -> Peer {
     Peer {
-        name: "cairn-segment, as set by default",
+        name: "cairn-segment with defaults",
         buffered: Ok("written to the OS, synced behind within 1 s or 16 MiB"),
         durable: Ok(""),
         open: |dir, mode| {

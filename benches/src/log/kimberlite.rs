@@ -85,16 +85,16 @@ impl OpenLog for Kimberlite {
     }
 
     /// A checkpoint comes after each batch, so that a read verifies a batch and not the log.
-    /// It takes an offset, which `read` allows for.
+    /// It takes an offset, which `read` allows for. The pipelined append indexes a log's first
+    /// batch twice, after which no read finds a checkpoint: here the plain one is used.
     fn fill(&self, payloads: &[Vec<u8>]) -> Result<()> {
-        self.append_batch(payloads)?;
+        let events: Vec<Bytes> = payloads.iter().map(|p| Bytes::copy_from_slice(p)).collect();
+        let count = events.len() as u64;
         let mut guard = self.lock();
-        let state = &mut *guard;
-        let (at, count) = (state.next, payloads.len() as u64);
-        let (next, chain) =
-            state.storage.create_checkpoint(stream(), at, state.chain, count, false)?;
-        (state.next, state.chain) = (next, Some(chain));
-        state.checkpoint_every = count;
+        let State { storage, next, chain, checkpoint_every, .. } = &mut *guard;
+        let (at, head) = storage.append_batch(stream(), events, *next, *chain, false)?;
+        let (at, head) = storage.create_checkpoint(stream(), at, Some(head), count, false)?;
+        (*next, *chain, *checkpoint_every) = (at, Some(head), count);
         Ok(())
     }
 

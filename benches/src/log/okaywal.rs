@@ -2,7 +2,7 @@
 
 use super::{Base, Mode, OpenLog, Peer};
 use crate::payload::Checker;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use okaywal::{Configuration, Entry, EntryId, LogManager, LogPosition, SegmentReader};
 use okaywal::{ReadChunkResult, WriteAheadLog};
 use std::io::{self, Read};
@@ -47,7 +47,7 @@ pub fn peer() -> Peer {
         name: "okaywal",
         buffered: Err("every commit is synced"),
         durable: Ok("fdatasync before each acknowledgement, shared by threads; CRC"),
-        read: "by a position the caller kept, the file opened each time; CRC not checked",
+        read: "by a position the caller kept, the file opened each time; CRC checked",
         base: Base::Log,
         bar: Some(1.0),
         open,
@@ -96,7 +96,9 @@ impl OpenLog for OkayWal {
         let mut buffer = Vec::new();
         for position in rest.iter().take(usize::try_from(count)?) {
             buffer.clear();
-            self.log.read_at(*position)?.read_to_end(&mut buffer)?;
+            let mut chunk = self.log.read_at(*position)?;
+            chunk.read_to_end(&mut buffer)?;
+            ensure!(chunk.crc_is_valid()?, "a CRC is wrong");
             checker.take(&buffer);
         }
         Ok(())
