@@ -38,6 +38,8 @@ impl Report<'_> {
             sizes.record_count,
             sizes.budget.as_millis()
         );
+        out.push_str(&self.glance());
+        out.push_str("\n## Pair by pair\n\n");
         out.push_str(HEAD);
         for row in self.rows {
             let _ = writeln!(out, "{}", line(row));
@@ -45,6 +47,36 @@ impl Report<'_> {
         out.push('\n');
         out.push_str(&self.promises());
         out.push_str(&self.summary());
+        out
+    }
+
+    /// One line for each kind of work, one column for each log.
+    fn glance(&self) -> String {
+        let works = distinct(self.rows.iter().map(|row| row.work.as_str()));
+        let bases = distinct(self.rows.iter().map(|row| row.base));
+        let others = self.rows.iter().filter(|row| row.bar.is_some()).map(|row| row.log);
+        let others = distinct(others);
+        let mut out = String::from("## At a glance\n\n");
+        out.push_str("Others: their rate and, in brackets, how many times faster Cairn was.\n\n");
+        let columns: Vec<&str> =
+            ["work"].into_iter().chain(bases.clone()).chain(others.clone()).collect();
+        let _ = writeln!(out, "| {} |", columns.join(" | "));
+        let _ = writeln!(out, "|{}", "---|".repeat(columns.len()));
+        for work in works {
+            let of_work = || self.rows.iter().filter(|row| row.work == work);
+            let _ = write!(out, "| {work} |");
+            for base in &bases {
+                let rounds = of_work().filter(|row| row.base == *base).flat_map(|row| &row.rounds);
+                let spread = Spread::of(rounds.map(|(cairn, _)| *cairn));
+                let _ =
+                    write!(out, " {} |", spread.map_or_else(|| "-".into(), |s| short(s.median)));
+            }
+            for other in &others {
+                let found = of_work().find(|row| row.log == *other && row.bar.is_some());
+                let _ = write!(out, " {} |", found.map_or_else(|| "-".into(), brief));
+            }
+            out.push('\n');
+        }
         out
     }
 
@@ -123,6 +155,29 @@ impl Report<'_> {
         std::fs::write(out.join("versus-log.csv"), self.csv())?;
         eprintln!("written to {}/versus-log.md and .csv", out.display());
         Ok(())
+    }
+}
+
+fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    items.for_each(|item| {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    });
+    seen
+}
+
+/// A pair in a few characters.
+fn brief(row: &Row) -> String {
+    match (&row.failure, row.other(), row.ratio()) {
+        (Some(_), _, _) if row.not_offered => "not offered".into(),
+        (Some(_), _, _) => "**failed**".into(),
+        (None, Some(other), Some(ratio)) => {
+            let times = if ratio.median < 100.0 { 2 } else { 0 };
+            format!("{} ({:.times$})", short(other.median), ratio.median)
+        }
+        _ => "-".into(),
     }
 }
 
