@@ -9,6 +9,9 @@ mod raft_engine;
 mod topics;
 mod work;
 
+#[cfg(feature = "kv")]
+pub use cairn::config as cairn_config;
+
 use crate::measure::{Cannot, Row};
 use crate::options::Options;
 use crate::payload::Checker;

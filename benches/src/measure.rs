@@ -56,6 +56,17 @@ pub fn repeat_by_threads(
     Ok(done? as f64 / elapsed.as_secs_f64())
 }
 
+/// Runs both, the one that begins changing from round to round.
+pub fn in_turn<T>(round: usize, cairn: impl FnOnce() -> T, other: impl FnOnce() -> T) -> (T, T) {
+    if round.is_multiple_of(2) {
+        let cairn = cairn();
+        (cairn, other())
+    } else {
+        let other = other();
+        (cairn(), other)
+    }
+}
+
 /// Why something was not measured: it is not offered, which is no failure.
 #[derive(Debug)]
 pub struct Cannot(pub &'static str);

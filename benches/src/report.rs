@@ -2,7 +2,7 @@
 
 use crate::machine::Fact;
 use crate::measure::{Row, Spread};
-use crate::options::Options;
+use crate::options::{Kind, Options};
 use anyhow::Result;
 use std::fmt::Write as _;
 
@@ -14,28 +14,37 @@ pub struct Report<'a> {
 }
 
 const HEAD: &str = "\
-| work | other log | what it promises | other | Cairn | ratio | bar |
+| work | other | what it promises | other | Cairn | ratio | bar |
 |---|---|---|---|---|---|---|
 ";
 
 impl Report<'_> {
+    fn others(&self) -> &'static str {
+        match self.options.kind {
+            Kind::Logs => "logs",
+            Kind::Stores => "key-value engines",
+        }
+    }
+
     /// The report as Markdown.
     pub fn markdown(&self) -> String {
-        let mut out = String::from("# Cairn beside other logs\n\n");
+        let mut out = format!("# Cairn beside other {}\n\n", self.others());
         for (name, value) in self.facts {
             let _ = writeln!(out, "- {name}: {value}");
         }
         let Options { sizes, rounds, .. } = self.options;
+        let amount = match self.options.kind {
+            Kind::Logs => format!("{} records in the log that is read", sizes.record_count),
+            Kind::Stores => format!("{} random keys of 16 B", sizes.key_count),
+        };
         let _ = writeln!(
             out,
-            "- {} B of random payload, batches of {}, {} records in the log that is read, {} ms \
-             a figure, {rounds} rounds\n\n\
+            "- {} B of random payload, batches of {}, {amount}, {} ms a figure, {rounds} rounds\n\n\
              Figures are per second, the middle of all rounds (least - greatest). Each row is a \
              pair: Cairn and the other took turns, and the ratio (Cairn by the other) is the \
              middle of the rounds' ratios. Above 1 Cairn is faster.\n",
             sizes.payload_len,
             sizes.batch_len,
-            sizes.record_count,
             sizes.budget.as_millis()
         );
         out.push_str(&self.glance());
@@ -151,9 +160,13 @@ impl Report<'_> {
     pub fn write(&self) -> Result<()> {
         let out = &self.options.out;
         std::fs::create_dir_all(out)?;
-        std::fs::write(out.join("versus-log.md"), self.markdown())?;
-        std::fs::write(out.join("versus-log.csv"), self.csv())?;
-        eprintln!("written to {}/versus-log.md and .csv", out.display());
+        let name = match self.options.kind {
+            Kind::Logs => "versus-log",
+            Kind::Stores => "versus-kv",
+        };
+        std::fs::write(out.join(format!("{name}.md")), self.markdown())?;
+        std::fs::write(out.join(format!("{name}.csv")), self.csv())?;
+        eprintln!("written to {}/{name}.md and .csv", out.display());
         Ok(())
     }
 }

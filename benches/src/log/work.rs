@@ -1,7 +1,7 @@
 //! The work on logs: what is timed, and in which order.
 
 use super::{Mode, OpenLog, Peer};
-use crate::measure::{Row, repeat, repeat_by_threads};
+use crate::measure::{Row, in_turn, repeat, repeat_by_threads};
 use crate::options::{Options, Sizes};
 use crate::payload::{Checker, Payloads};
 use anyhow::{Context, Result};
@@ -156,17 +156,6 @@ fn row(work: String, unit: &'static str, peer: &Peer, mode: Mode) -> Row {
         not_offered: promise.is_err(),
         note: None,
         bar: peer.bar,
-    }
-}
-
-/// Runs both, the one that begins changing from round to round.
-fn in_turn<T>(round: usize, cairn: impl FnOnce() -> T, other: impl FnOnce() -> T) -> (T, T) {
-    if round.is_multiple_of(2) {
-        let cairn = cairn();
-        (cairn, other())
-    } else {
-        let other = other();
-        (cairn(), other)
     }
 }
 
