@@ -74,6 +74,9 @@ fn transactions_compare_and_set() {
     let twice = br#"{"success":[{"put":{"key":"k","value":"1"}},{"delete":{"key":"k"}}]}"#;
     assert_eq!(with_input(dir.path(), &["txn"], twice).status.code(), Some(2));
     assert_eq!(with_input(dir.path(), &["txn"], b"{").status.code(), Some(2));
+    assert_eq!(with_input(dir.path(), &["txn"], b"[]").status.code(), Some(2));
+    stdout(&with_input(dir.path(), &["put", "-"], b"\xff\t1\n"));
+    assert_eq!(run(dir.path(), &["get", "", "--prefix", "--keys-only"]).stdout, b"k\n\xff\n");
 }
 
 #[test]

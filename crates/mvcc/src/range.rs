@@ -144,8 +144,10 @@ pub struct Scan {
     done: bool,
 }
 
-/// Keys fetched at a time.
-const PIECE: usize = 256;
+/// Keys fetched at first: a page is mostly no longer.
+const FIRST_PIECE: usize = 104;
+/// Keys fetched at a time after that.
+const PIECE: usize = 512;
 
 impl Store {
     /// Walks through a range at a revision (0 for the current one).
@@ -178,7 +180,8 @@ impl Scan {
         if self.revision < oldest {
             return Err(Error::Compacted { requested: self.revision, oldest });
         }
-        let mut piece = Vec::with_capacity(PIECE);
+        let most = if self.after.is_none() { FIRST_PIECE } else { PIECE };
+        let mut piece = Vec::with_capacity(most);
         let mut last = None;
         let index = self.store.index();
         index.walk_from(self.space, &self.range, self.after.as_deref(), |key, history| {
@@ -186,10 +189,10 @@ impl Scan {
                 piece.push((key.clone(), version.clone()));
             }
             last = Some(key.clone());
-            piece.len() < PIECE
+            piece.len() < most
         });
         drop(index);
-        self.done = piece.len() < PIECE;
+        self.done = piece.len() < most;
         self.after = last.or(self.after.take());
         self.ready = piece.into_iter();
         Ok(())

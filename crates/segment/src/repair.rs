@@ -55,6 +55,8 @@ struct Kept {
     lsn: Lsn,
     chain: ChainHash,
     batch_count: u64,
+    /// A seal follows.
+    sealed: bool,
 }
 
 impl Repair {
@@ -96,8 +98,8 @@ impl Repair {
         }
         let mut quarantined: Vec<String> = Vec::new();
         if let Some(kept) = &walk.kept {
-            let whole = kept.position + SEAL_LEN as u64;
-            if damage.is_some() || kept.file.len > whole {
+            let whole = kept.position + if kept.sealed { SEAL_LEN as u64 } else { 0 };
+            if kept.file.len > whole {
                 quarantined.push(kept.path());
             }
         }
@@ -322,7 +324,8 @@ fn walk(
             walk.later = retained.get(place + 1..).unwrap_or_default().to_vec();
             return Ok(walk);
         }
-        if !reached || (next.is_none() && place + 1 < retained.len()) {
+        // What a later segment's header hides is named when its turn comes.
+        if !reached {
             walk.damage = Some(Corruption::new(path, at, stop).at_lsn(lsn));
             walk.later = retained.get(place + 1..).unwrap_or_default().to_vec();
             return Ok(walk);
@@ -365,6 +368,7 @@ fn whole_batches(
         lsn: file.header.base_lsn,
         chain: file.header.prev_chain,
         batch_count: 0,
+        sealed: false,
     };
     let stop = loop {
         if kept.position >= limit {
@@ -375,6 +379,7 @@ fn whole_batches(
             && let Ok(seal) = Seal::decode(bytes, &crc)
         {
             *durable_end = (*durable_end).max(seal.end_lsn);
+            kept.sealed = true;
             break "the segment is sealed here".to_owned();
         }
         let header = match BatchHeader::decode(head, &crc) {

@@ -59,7 +59,10 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<()> {
             (Some(value), None) => value.clone().into_bytes(),
             (None, None) => bail!("nothing to put: give a VALUE, --file or -"),
         };
-        let put = keys::Put { prev_kv: args.prev, ..request(&space, args, &args.key, value) };
+        let put = keys::Put {
+            prev_kv: args.prev,
+            ..request(&space, args, args.key.clone().into_bytes(), value)
+        };
         let answer = space.put_with(put)?;
         if cli.json {
             let previous = answer.prev_kv.as_ref().map(show::value_of);
@@ -75,8 +78,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<()> {
     Ok(engine.close()?)
 }
 
-fn request(space: &Keyspace, args: &Put, key: &str, value: Vec<u8>) -> keys::Put {
-    keys::Put::new(space.stream(), key.to_owned(), value).lease(LeaseId::new(args.lease))
+fn request(space: &Keyspace, args: &Put, key: Vec<u8>, value: Vec<u8>) -> keys::Put {
+    keys::Put::new(space.stream(), key, value).lease(LeaseId::new(args.lease))
 }
 
 /// Every line is a key and a value with a tab between; each is a revision of its own.
@@ -88,21 +91,21 @@ fn put_lines(
     out: &mut impl Write,
 ) -> Result<()> {
     let mut input = std::io::stdin().lock();
-    let mut text = String::new();
+    let mut text = Vec::new();
     let mut number = 0_u64;
     let mut last = None;
     loop {
         text.clear();
         number += 1;
-        let got = (&mut input).take(VALUE_LEN_MAX).read_line(&mut text)?;
+        let got = (&mut input).take(VALUE_LEN_MAX).read_until(b'\n', &mut text)?;
         if got == 0 {
             break;
         }
-        let content = text.strip_suffix('\n').unwrap_or(&text);
-        let (key, value) = content
-            .split_once('\t')
-            .with_context(|| format!("line {number} has no tab between key and value"))?;
-        let put = request(space, args, key, value.as_bytes().to_vec());
+        let content = text.strip_suffix(b"\n").unwrap_or(&text);
+        let tab = content.iter().position(|byte| *byte == b'\t');
+        let tab = tab.with_context(|| format!("line {number} has no tab between key and value"))?;
+        let (key, value) = (content[..tab].to_vec(), content[tab + 1..].to_vec());
+        let put = request(space, args, key, value);
         if cli.json {
             let answer = space.put_with(put)?;
             line(out, json!({ "revision": answer.revision }))?;

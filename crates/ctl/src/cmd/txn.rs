@@ -36,6 +36,9 @@ pub fn txn(cli: &Cli, args: &Arguments, out: &mut impl Write) -> Result<()> {
 }
 
 fn parse(space: &Keyspace, value: &Value) -> Result<Txn> {
+    if !value.is_object() {
+        bail!("a transaction is an object with compare, success and failure");
+    }
     let list = |name: &str| match value.get(name) {
         None => Ok(&[][..]),
         Some(Value::Array(list)) => Ok(list.as_slice()),
