@@ -48,6 +48,7 @@ struct Place {
     partition: Partition,
     id: EventId,
     at: Where,
+    duplicate: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -205,20 +206,23 @@ impl Engine {
         events: &[NewEvent],
         recent: Option<&HashMap<StreamId, RecentIds>>,
     ) -> Result<Prepared> {
-        let mut draft = Draft::new();
+        let mut draft = Draft::with_capacity(events.len(), 0);
         let mut places: Vec<Place> = Vec::with_capacity(events.len());
         let mut in_this_batch: HashMap<(StreamId, EventId), usize> = HashMap::new();
         let mut payload = Vec::new();
+        let now = self.now();
         for event in events {
             let partition = entry.choose(event);
             let stream = entry.stream(partition)?;
-            let id = event.id.unwrap_or_else(|| self.fresh_id());
+            let id = event.id.unwrap_or_else(|| self.fresh_id_at(now));
             let known = recent.and_then(|recent| recent.get(&stream)?.get(id));
+            let mut duplicate = true;
             let at = if let Some((offset, lsn)) = known {
                 Where::Stored(offset, lsn)
             } else if let Some(index) = in_this_batch.get(&(stream, id)) {
                 Where::Draft(*index)
             } else {
+                duplicate = false;
                 payload.clear();
                 envelope::encode(id, &event.headers, &event.data, &mut payload)?;
                 let record = RecordDraft {
@@ -232,16 +236,18 @@ impl Engine {
                 }
                 Where::Draft(draft.len() - 1)
             };
-            places.push(Place { stream, partition, id, at });
+            places.push(Place { stream, partition, id, at, duplicate });
         }
         self.compress(entry, &mut draft)?;
         Ok(Prepared { draft, places })
     }
 
     pub(crate) fn fresh_id(&self) -> EventId {
-        let mut random = [0; 10];
-        self.shared.log.rng().fill(&mut random);
-        EventId::v7(self.now(), random)
+        self.fresh_id_at(self.now())
+    }
+
+    fn fresh_id_at(&self, now: Timestamp) -> EventId {
+        EventId::v7(now, self.shared.random.take(&**self.shared.log.rng()))
     }
 
     fn now(&self) -> Timestamp {
@@ -256,17 +262,14 @@ fn place_of(ticket: &Ticket, index: usize) -> (Offset, Lsn) {
 }
 
 fn appended(topic: &Topic, places: &[Place], ticket: Option<&Ticket>) -> Vec<Appended> {
-    let mut seen = std::collections::HashSet::new();
     let one = |place: &Place| {
-        let (offset, lsn, duplicate) = match (place.at, ticket) {
-            (Where::Stored(offset, lsn), _) => (offset, lsn, true),
-            (Where::Draft(index), Some(ticket)) => {
-                let (offset, lsn) = place_of(ticket, index);
-                (offset, lsn, !seen.insert(index))
-            }
+        let (offset, lsn) = match (place.at, ticket) {
+            (Where::Stored(offset, lsn), _) => (offset, lsn),
+            (Where::Draft(index), Some(ticket)) => place_of(ticket, index),
             (Where::Draft(_), None) => unreachable!("a draft with records was submitted"),
         };
         let (topic, partition, id) = (topic.clone(), place.partition, place.id);
+        let duplicate = place.duplicate;
         Appended { topic, partition, offset, lsn, id, duplicate }
     };
     places.iter().map(one).collect()

@@ -17,6 +17,7 @@ use crate::metadata::{
     KeyspaceCreated, ProducerRegistered, TopicCreated, encode_dropped, encode_trimmed,
 };
 use crate::producer::Standings;
+use crate::random::RandomPool;
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     /// Where producers stand; the lock also orders their appends.
     pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
     pub(crate) members: Mutex<Groups>,
+    pub(crate) random: RandomPool,
 }
 
 /// How an engine is opened.
@@ -109,7 +111,8 @@ impl Engine {
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
-        let shared = Shared { log, keys, view, recent, standings, members };
+        let random = RandomPool::default();
+        let shared = Shared { log, keys, view, recent, standings, members, random };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped();
         Ok(engine)

@@ -35,6 +35,7 @@ mod keys;
 mod membership;
 pub mod metadata;
 mod producer;
+mod random;
 mod read;
 mod retention;
 mod stats;
