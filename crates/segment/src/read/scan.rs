@@ -66,10 +66,10 @@ impl Scan {
         }
         let place = self.place.as_mut().expect("loaded above");
         let batch = &*place.batch;
-        let view = place
-            .cursor
-            .next(&batch.header, batch.statements())
-            .ok_or(cairn_codec::Error::NonCanonical("record count"))??;
+        let Some(view) = place.cursor.next(&batch.header, batch.statements()) else {
+            return Err(cairn_codec::Error::NonCanonical("record count").into());
+        };
+        let view = view?;
         let lsn = self.next;
         self.next = Lsn::new(lsn.get() + 1);
         Ok(Some(RecordRef { lsn, view, batch }))
