@@ -59,7 +59,11 @@ impl Append {
                 return Err(Error::Poisoned { cause: cause.clone() });
             }
             if !state.io_running {
-                state = self.lead(state, reach);
+                self.lead(state, reach);
+                if self.reached(end, reach) {
+                    return Ok(());
+                }
+                state = self.lock();
                 continue;
             }
             state.waiters.add(end, reach);
@@ -73,14 +77,11 @@ impl Append {
         }
     }
 
-    /// Writes the buffer, and syncs when anyone needs it. The lock is free during the I/O.
-    fn lead<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, AppendState>,
-        reach: Reach,
-    ) -> MutexGuard<'a, AppendState> {
+    /// Writes the buffer, and syncs when anyone needs it. The lock is free during the I/O and
+    /// while others are woken.
+    fn lead(&self, mut state: MutexGuard<'_, AppendState>, reach: Reach) {
         assert!(!state.io_running, "one leader at a time");
-        let Some(active) = &state.active else { return state };
+        let Some(active) = &state.active else { return };
         let segment = active.segment.clone();
         let position = active.written_end;
         let sync = reach == Reach::Durable
@@ -109,10 +110,26 @@ impl Append {
                 self.poison(&mut state, &format!("writing {}: {error}", segment.path));
             }
         }
-        state
+        Self::unlock_and_wake(state);
     }
 
-    /// Makes written batches readable and wakes whoever waited for them.
+    /// Frees the lock and wakes whom it was collected for.
+    fn unlock_and_wake(mut state: MutexGuard<'_, AppendState>) {
+        let mut to_wake = std::mem::take(&mut state.to_wake);
+        drop(state);
+        for thread in to_wake.drain(..) {
+            thread.unpark();
+        }
+    }
+
+    /// Wakes whom it was collected for while the lock is kept.
+    fn wake_locked(state: &mut AppendState) {
+        for thread in state.to_wake.drain(..) {
+            thread.unpark();
+        }
+    }
+
+    /// Makes written batches readable and collects whoever waited for them in `to_wake`.
     pub(super) fn publish(&self, state: &mut AppendState, mut buffer: Buffer, synced: bool) {
         let active = state.active.as_mut().expect("what was written has a segment");
         let written_len = buffer.bytes.len() as u64;
@@ -137,7 +154,7 @@ impl Append {
         self.show(state);
     }
 
-    /// Moves the visible end and wakes waiters and listeners.
+    /// Moves the visible end, collects waiters in `to_wake` and wakes listeners.
     pub(super) fn show(&self, state: &mut AppendState) {
         let (written, durable) = (self.marks.written(), self.marks.durable());
         let visible = match self.default_reach() {
@@ -146,11 +163,8 @@ impl Append {
         };
         let moved = visible > self.marks.visible();
         self.marks.raise_visible(visible);
-        let mut ready = Vec::new();
-        state.waiters.take_ready(written, durable, &mut ready);
-        for thread in ready {
-            thread.unpark();
-        }
+        let AppendState { waiters, to_wake, .. } = state;
+        waiters.take_ready(written, durable, to_wake);
         if moved {
             self.listeners.advanced(visible);
         }
@@ -161,11 +175,9 @@ impl Append {
         if state.failure.is_none() {
             state.failure = Some(cause.to_owned());
         }
-        let mut ready = Vec::new();
-        state.waiters.take_all(&mut ready);
-        for thread in ready {
-            thread.unpark();
-        }
+        let AppendState { waiters, to_wake, .. } = state;
+        waiters.take_all(to_wake);
+        Self::wake_locked(state);
         self.listeners.wake();
     }
 
@@ -203,6 +215,7 @@ impl Append {
         } else {
             self.publish(&mut state, buffer, sync);
         }
+        Self::wake_locked(&mut state);
         Ok(state)
     }
 
@@ -226,6 +239,7 @@ impl Append {
                 state.dirty_since = behind.then(|| self.store.clock.monotonic());
                 state.unsynced_len = if behind { state.unsynced_len } else { 0 };
                 self.show(&mut state);
+                Self::unlock_and_wake(state);
                 Ok(())
             }
             Err(error) => {

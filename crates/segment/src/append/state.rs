@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use cairn_codec::Scratch;
@@ -90,6 +91,9 @@ pub(crate) struct AppendState {
     pub(crate) sequences: Vec<u64>,
     pub(crate) io_running: bool,
     pub(crate) waiters: Waiters,
+    /// Threads to wake once the lock is free: each costs a system call, and what is woken
+    /// under the lock only runs into it.
+    pub(crate) to_wake: Vec<Thread>,
     pub(crate) failure: Option<String>,
     pub(crate) closed: bool,
     pub(crate) records_since_checkpoint: u64,
@@ -175,6 +179,7 @@ impl Append {
             sequences: Vec::new(),
             io_running: false,
             waiters: Waiters::default(),
+            to_wake: Vec::new(),
             failure: None,
             closed: false,
             records_since_checkpoint: 0,

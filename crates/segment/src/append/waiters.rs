@@ -42,8 +42,9 @@ impl Waiters {
     }
 
     /// Takes out everyone whose watermark is reached and, if others remain, one of them to
-    /// lead the next round.
+    /// lead the next round: that one comes first, for the disk to have work.
     pub(crate) fn take_ready(&mut self, written: Lsn, durable: Lsn, ready: &mut Vec<Thread>) {
+        let begin = ready.len();
         self.list.retain(|waiter| {
             let reached = match waiter.reach {
                 Reach::Written => waiter.end <= written,
@@ -56,6 +57,8 @@ impl Waiters {
         });
         if let Some(next) = self.list.pop() {
             ready.push(next.thread);
+            let last = ready.len() - 1;
+            ready.swap(begin, last);
         }
     }
 
