@@ -42,9 +42,9 @@ impl Waiters {
     }
 
     /// Takes out everyone whose watermark is reached and, if others remain, one of them to
-    /// lead the next round: that one comes first, for the disk to have work.
+    /// lead the next round. That one comes last: woken first it would sync before the others
+    /// have submitted again, with less to share.
     pub(crate) fn take_ready(&mut self, written: Lsn, durable: Lsn, ready: &mut Vec<Thread>) {
-        let begin = ready.len();
         self.list.retain(|waiter| {
             let reached = match waiter.reach {
                 Reach::Written => waiter.end <= written,
@@ -57,8 +57,6 @@ impl Waiters {
         });
         if let Some(next) = self.list.pop() {
             ready.push(next.thread);
-            let last = ready.len() - 1;
-            ready.swap(begin, last);
         }
     }
 
