@@ -32,17 +32,7 @@ fn payload(number: u64) -> Vec<u8> {
 }
 
 fn fill(log: &Log, count: u64) -> u64 {
-    let mut appended = 0;
-    for number in 0..count {
-        let mut draft = Draft::new();
-        let record = RecordDraft::new(RecordKind::USER, StreamId::new(1));
-        draft.push(record, &payload(number)).expect("fits");
-        if log.append(&draft).is_err() {
-            break;
-        }
-        appended += 1;
-    }
-    appended
+    fill_from(log, 0, count)
 }
 
 /// Reads everything: how many right answers and errors.
