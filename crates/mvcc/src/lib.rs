@@ -48,6 +48,7 @@ mod record;
 mod request;
 mod store;
 mod transaction;
+mod turn;
 mod txn;
 mod watch;
 

@@ -14,6 +14,7 @@ use crate::key_value::{LeaseId, Version, place_of};
 use crate::lease::Leases;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::store::{Shared, WriteState};
+use crate::turn::Turn;
 use crate::{Error, Options, Result, Store};
 
 /// The revision of a store that was never written to.
@@ -44,6 +45,7 @@ impl Store {
                 write: Mutex::new(state),
                 index: RwLock::new(Index::new(u64::from_le_bytes(seed))),
                 leases: Mutex::new(Leases::default()),
+                turn: Turn::default(),
                 published: AtomicU64::new(FIRST_REVISION),
                 oldest: AtomicU64::new(0),
             }),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_segment::{Appended, Expect, Log, Ticket};
@@ -17,6 +18,7 @@ use crate::plan::Planner;
 use crate::range::{check_request, collect, finish};
 use crate::record::LeaseRecord;
 use crate::request::{DeleteRange, Put, RangeRequest, Txn};
+use crate::turn::Turn;
 use crate::txn::{DeleteResponse, PutResponse, TxnResponse};
 use crate::{Error, KeyValue, RangeResponse, Result};
 
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) write: Mutex<WriteState>,
     pub(crate) index: RwLock<Index>,
     pub(crate) leases: Mutex<Leases>,
+    pub(crate) turn: Turn,
     /// What readers see.
     pub(crate) published: AtomicU64,
     /// Oldest revision that can be read.
@@ -431,6 +434,20 @@ impl Store {
         }
         self.shared.published.fetch_max(submitted.revision, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// Waits a bounded time until all that was submitted is visible in the log, and shows it to
+    /// readers, also when whoever wrote it has not come to that yet.
+    pub(crate) fn show_what_was_submitted(&self, most: Duration) {
+        let (current, end) = {
+            let state = self.write_state();
+            (state.current, state.applied)
+        };
+        let log = &self.shared.log;
+        let last = Lsn::new(end.get().saturating_sub(1));
+        if log.visible_end() >= end || log.wait_for(last, most) {
+            self.shared.published.fetch_max(current, Ordering::AcqRel);
+        }
     }
 
     /// A lease, if it exists.

@@ -2,7 +2,6 @@
 //! read has changed (optimistic concurrency control with validation at commit).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_types::StreamId;
@@ -59,36 +58,20 @@ impl Store {
     }
 
     /// Runs `body` in a serializable transaction and commits it; on a conflict it is run again
-    /// on the newest state, at most 32 times, after ever longer waits for others to finish.
+    /// on the newest state, as [`retry`](Self::retry) says.
     ///
     /// # Errors
     /// What `body` returns; [`Error::Conflict`] when every attempt met one; the log's.
     pub fn transact<T>(&self, mut body: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
-        const ATTEMPTS: u32 = 32;
-        let mut attempt = 0;
-        loop {
-            let mut transaction = self.begin(Isolation::Serializable);
-            let answer = body(&mut transaction);
-            let outcome = answer.and_then(|answer| transaction.commit().map(|_| answer));
-            attempt += 1;
-            match outcome {
-                Err(Error::Conflict { .. }) if attempt < ATTEMPTS => self.back_off(attempt),
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// Waits until somebody else's commit shows, or a little while that grows with the attempt
-    /// and differs between threads.
-    pub fn back_off(&self, attempt: u32) {
-        if attempt < 3 {
-            return;
-        }
-        let mut byte = [0];
-        self.log().rng().fill(&mut byte);
-        let most = Duration::from_micros(50) * (1 << attempt.min(8));
-        let wait = most * (u32::from(byte[0]) + 1) / 256;
-        let _either_way_try_again = self.log().wait_for(self.log().head().next_lsn, wait);
+        self.retry(
+            || {
+                let mut transaction = self.begin(Isolation::Serializable);
+                let answer = body(&mut transaction)?;
+                transaction.commit()?;
+                Ok(answer)
+            },
+            |error| matches!(error, Error::Conflict { .. }),
+        )
     }
 }
 

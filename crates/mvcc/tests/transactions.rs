@@ -100,7 +100,7 @@ fn an_aborted_or_empty_transaction_changes_nothing() {
 fn concurrent_increments_lose_no_update() {
     let store = store();
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..100 {
                     store
@@ -114,7 +114,7 @@ fn concurrent_increments_lose_no_update() {
             });
         }
     });
-    assert_eq!(number(get(&store, "counter").map(|kv| kv.value)), 400);
+    assert_eq!(number(get(&store, "counter").map(|kv| kv.value)), 800);
 }
 
 #[test]

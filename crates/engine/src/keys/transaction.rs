@@ -72,19 +72,14 @@ impl Engine {
         &self,
         mut body: impl FnMut(&mut Transaction) -> Result<()>,
     ) -> Result<Committed> {
-        const ATTEMPTS: u32 = 32;
-        let mut attempt = 0;
-        loop {
-            let mut transaction = self.begin(Isolation::Serializable);
-            let outcome = body(&mut transaction).and_then(|()| transaction.commit());
-            attempt += 1;
-            match outcome {
-                Err(Error::Keys(cairn_mvcc::Error::Conflict { .. })) if attempt < ATTEMPTS => {
-                    self.keys().back_off(attempt);
-                }
-                outcome => return outcome,
-            }
-        }
+        self.keys().retry(
+            || {
+                let mut transaction = self.begin(Isolation::Serializable);
+                body(&mut transaction)?;
+                transaction.commit()
+            },
+            |error| matches!(error, Error::Keys(cairn_mvcc::Error::Conflict { .. })),
+        )
     }
 }
 
