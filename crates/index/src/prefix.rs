@@ -25,13 +25,13 @@ mod node;
 mod range;
 
 use crate::error::{Error, Result};
-use cairn_types::limits::MAX_KEY_LEN;
+use cairn_types::limits::MAX_INDEX_KEY_LEN;
 use node::Node;
 use std::ops::{Bound, RangeBounds};
 
 pub use range::Range;
 
-/// An ordered, counted map from keys (at most [`MAX_KEY_LEN`] bytes) to values.
+/// An ordered, counted map from keys (at most [`MAX_INDEX_KEY_LEN`] bytes) to values.
 ///
 /// ```
 /// use cairn_index::PrefixIndex;
@@ -95,10 +95,10 @@ impl<V> PrefixIndex<V> {
     /// Sets the value of a key; gives the one it had.
     ///
     /// # Errors
-    /// `OutOfRange` for a key over [`MAX_KEY_LEN`].
+    /// `OutOfRange` for a key over [`MAX_INDEX_KEY_LEN`].
     pub fn insert(&mut self, key: &[u8], value: V) -> Result<Option<V>> {
-        if key.len() > MAX_KEY_LEN {
-            let (found, limit) = (key.len() as u64, MAX_KEY_LEN as u64);
+        if key.len() > MAX_INDEX_KEY_LEN {
+            let (found, limit) = (key.len() as u64, MAX_INDEX_KEY_LEN as u64);
             return Err(Error::OutOfRange { what: "length of a key", found, limit });
         }
         let old = self.root.insert_at_root(key, value);

@@ -4,6 +4,8 @@
 pub const MAX_NAME_LEN: usize = 249;
 /// Longest key in bytes; a statement must stay below 64 KiB.
 pub const MAX_KEY_LEN: usize = 4096;
+/// Longest key of an index, which puts the number of a keyspace before a user's key.
+pub const MAX_INDEX_KEY_LEN: usize = MAX_KEY_LEN + 16;
 /// Longest payload of one record in bytes.
 pub const MAX_PAYLOAD_LEN: usize = 64 << 20;
 /// Most records in one batch.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use cairn_codec::SaltedCrc;
-use cairn_types::limits::MAX_KEY_LEN;
+use cairn_types::limits::MAX_INDEX_KEY_LEN;
 
 /// Takes the keys of a sorted file in order and keeps every nth.
 ///
@@ -46,12 +46,12 @@ impl SparseBuilder {
     /// The next key of the file.
     ///
     /// # Errors
-    /// `OutOfRange` for a key over [`MAX_KEY_LEN`], a key that is not above the one before, or a
+    /// `OutOfRange` for a key over [`MAX_INDEX_KEY_LEN`], a key that is not above the one before, or a
     /// position below the one before.
     pub fn add(&mut self, key: &[u8], position: u64) -> Result<()> {
         let refuse = |what, found, limit| Err(Error::OutOfRange { what, found, limit });
-        if key.len() > MAX_KEY_LEN {
-            return refuse("length of a key", key.len() as u64, MAX_KEY_LEN as u64);
+        if key.len() > MAX_INDEX_KEY_LEN {
+            return refuse("length of a key", key.len() as u64, MAX_INDEX_KEY_LEN as u64);
         }
         if self.seen > 0 && key <= &*self.last {
             return refuse(

@@ -1,0 +1,3 @@
+//! The ordered store's hot paths.
+
+fn main() {}

@@ -1,0 +1,104 @@
+//! What the store holds: versions of keys. Derived: from the records of the log.
+//!
+//! A version has a **sequence** (a revision, an LSN: it only grows) by which readers choose,
+//! a **reference** (the place in the log that it came from), and a **weight**: how many keys more
+//! exist because of it than before, -1, 0 or 1. The weights of all versions of a range sum up to
+//! the number of keys in it, however many versions compaction has left: that is how the store
+//! counts without looking at each key.
+
+use bytes::Bytes;
+
+/// A version as a layer above knows it.
+pub trait Version: Clone + Send + Sync + std::fmt::Debug + 'static {
+    /// Orders the versions of a key; strictly grows from one to the next.
+    fn sequence(&self) -> u64;
+
+    /// Whether it ends the key.
+    fn is_tombstone(&self) -> bool;
+
+    /// The place in the log that it came from.
+    fn reference(&self) -> u64;
+
+    /// Appends everything else.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Takes what [`encode`](Self::encode) wrote; `None` when it is not that.
+    fn decode(entry: &EntryRef<'_>) -> Option<Self>;
+
+    /// Bytes that it holds outside itself, for the memory budget.
+    fn heap_len(&self) -> usize;
+}
+
+/// A version in a block of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryRef<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The version's sequence.
+    pub sequence: u64,
+    /// Whether it ends the key.
+    pub tombstone: bool,
+    /// Keys more that exist because of it.
+    pub weight: i8,
+    /// Its place in the log.
+    pub reference: u64,
+    /// What the layer above encoded.
+    pub value: &'a [u8],
+}
+
+/// An [`EntryRef`] that owns its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: Bytes,
+    /// The version's sequence.
+    pub sequence: u64,
+    /// Whether it ends the key.
+    pub tombstone: bool,
+    /// Keys more that exist because of it.
+    pub weight: i8,
+    /// Its place in the log.
+    pub reference: u64,
+    /// What the layer above encoded.
+    pub value: Bytes,
+}
+
+impl Entry {
+    /// Borrows it.
+    #[must_use]
+    pub fn as_ref(&self) -> EntryRef<'_> {
+        EntryRef {
+            key: &self.key,
+            sequence: self.sequence,
+            tombstone: self.tombstone,
+            weight: self.weight,
+            reference: self.reference,
+            value: &self.value,
+        }
+    }
+}
+
+impl EntryRef<'_> {
+    /// Copies it.
+    #[must_use]
+    pub fn to_entry(&self) -> Entry {
+        Entry {
+            key: Bytes::copy_from_slice(self.key),
+            sequence: self.sequence,
+            tombstone: self.tombstone,
+            weight: self.weight,
+            reference: self.reference,
+            value: Bytes::copy_from_slice(self.value),
+        }
+    }
+
+    /// Keys rise, and the versions of one key fall.
+    #[must_use]
+    pub fn is_before(&self, key: &[u8], sequence: u64) -> bool {
+        match self.key.cmp(key) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Equal => self.sequence > sequence,
+            std::cmp::Ordering::Greater => false,
+        }
+    }
+}

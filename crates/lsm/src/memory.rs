@@ -1,0 +1,391 @@
+//! Keys in memory: those changed since the last flush, and as many others as the budget allows.
+//! Derived: from the log and the tables.
+//!
+//! A key is here with its whole readable history or not at all, so whatever is found here needs
+//! no look into a table. A hash table finds the slot of a key; a counted ordered index knows the
+//! slots in the order of keys: point reads and overwrites touch the table alone, ranges and
+//! counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
+//! are not read at all.
+
+mod hashing;
+mod history;
+mod slot;
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use cairn_index::PrefixIndex;
+
+use crate::bounds::{Bounds, contains, is_empty_range};
+use crate::entry::Version;
+use hashing::KeyHashing;
+pub(crate) use history::History;
+pub(crate) use slot::{Base, Slot};
+
+/// Bytes that a key costs besides its own and its versions': table, order, slot.
+const SLOT_OVERHEAD: usize = 112;
+
+/// All keys in memory.
+#[derive(Debug)]
+pub(crate) struct Memory<V> {
+    by_key: HashMap<Bytes, u32, KeyHashing>,
+    order: PrefixIndex<u32>,
+    slots: Vec<Option<Slot<V>>>,
+    free: Vec<u32>,
+    /// Slots with changes that no flush has begun to write.
+    dirty: Vec<u32>,
+    dirty_len: usize,
+    /// Slots whose changes are being written.
+    flushing: Vec<u32>,
+    /// Slots that were freed while one of these lists may still name them.
+    limbo: Vec<u32>,
+    /// Every key that exists is here.
+    complete: bool,
+    /// Changes up to this sequence are in tables.
+    flushed: u64,
+    /// No reader asks for anything older.
+    oldest: u64,
+    len: usize,
+    live_count: u64,
+    version_count: u64,
+    /// Where the search for something to evict goes on.
+    hand: usize,
+}
+
+impl<V: Version> Memory<V> {
+    /// An empty memory that hashes under a seed; `complete` when there are no tables.
+    pub(crate) fn new(seed: u64, flushed: u64, complete: bool) -> Self {
+        Self {
+            by_key: HashMap::with_hasher(KeyHashing { seed }),
+            order: PrefixIndex::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            dirty_len: 0,
+            flushing: Vec::new(),
+            limbo: Vec::new(),
+            complete,
+            flushed,
+            oldest: 0,
+            len: 0,
+            live_count: 0,
+            version_count: 0,
+            hand: 0,
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(crate) fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
+    /// About how many bytes all of it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// About how many bytes were changed since the last flush.
+    pub(crate) fn dirty_len(&self) -> usize {
+        self.dirty_len
+    }
+
+    pub(crate) fn version_count(&self) -> u64 {
+        self.version_count
+    }
+
+    fn slot(&self, number: u32) -> &Slot<V> {
+        let slot = self.slots.get(number as usize).and_then(Option::as_ref);
+        slot.expect("table and order name slots that are in use")
+    }
+
+    fn slot_mut(&mut self, number: u32) -> &mut Slot<V> {
+        let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
+        slot.expect("table and order name slots that are in use")
+    }
+
+    /// A key with its history.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Slot<V>> {
+        Some(self.slot(*self.by_key.get(key)?))
+    }
+
+    /// Adds a version of a key that is here, or that does not exist anywhere; gives the one
+    /// before.
+    pub(crate) fn insert(&mut self, key: &[u8], version: V) -> Option<V> {
+        let cost = size_of::<V>() + version.heap_len();
+        let is_live = !version.is_tombstone();
+        self.version_count += 1;
+        self.len += cost;
+        self.dirty_len += cost;
+        let Some(number) = self.by_key.get(key).copied() else {
+            let slot = Slot::new(Bytes::copy_from_slice(key), History::One(version), Base::Absent);
+            let number = self.add(slot);
+            self.live_count += u64::from(is_live);
+            self.mark(number);
+            return None;
+        };
+        let slot = self.slot_mut(number);
+        let before = slot.history.newest().clone();
+        slot.history.push(version);
+        self.live_count += u64::from(is_live);
+        self.live_count -= u64::from(!before.is_tombstone());
+        self.mark(number);
+        Some(before)
+    }
+
+    fn mark(&mut self, number: u32) {
+        let slot = self.slot_mut(number);
+        if !slot.dirty {
+            slot.dirty = true;
+            let cost = slot.key.len() + SLOT_OVERHEAD;
+            self.dirty_len += cost;
+            self.dirty.push(number);
+        }
+    }
+
+    fn add(&mut self, slot: Slot<V>) -> u32 {
+        let key = slot.key.clone();
+        self.len += 2 * key.len() + SLOT_OVERHEAD;
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.slots[number as usize] = Some(slot);
+                number
+            }
+            None => {
+                self.slots.push(Some(slot));
+                u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 keys")
+            }
+        };
+        self.order.insert(&key, number).expect("keys are limited to what the index takes");
+        self.by_key.insert(key, number);
+        number
+    }
+
+    /// Takes in a key as the tables have it, unless it is here.
+    pub(crate) fn load(&mut self, key: &[u8], history: History<V>) {
+        if self.by_key.contains_key(key) {
+            return;
+        }
+        let is_live = !history.newest().is_tombstone();
+        let base = if is_live { Base::Live } else { Base::Dead };
+        self.version_count += history.versions().len() as u64;
+        self.len += history.heap_len();
+        self.live_count += u64::from(is_live);
+        self.add(Slot::new(Bytes::copy_from_slice(key), history, base));
+    }
+
+    fn remove(&mut self, number: u32) {
+        let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
+        self.order.remove(&slot.key);
+        self.by_key.remove(&slot.key);
+        let is_named = slot.dirty || slot.newest_sequence() > self.flushed;
+        if is_named {
+            self.limbo.push(number)
+        } else {
+            self.free.push(number)
+        }
+        self.len = self.len.saturating_sub(2 * slot.key.len() + SLOT_OVERHEAD);
+        self.len = self.len.saturating_sub(slot.history.heap_len());
+        self.version_count -= slot.history.versions().len() as u64;
+        self.live_count -= u64::from(!slot.history.newest().is_tombstone());
+    }
+
+    /// Calls `each` with every key of a range in order until it says stop.
+    pub(crate) fn walk<'a>(
+        &'a self,
+        bounds: Bounds<'_>,
+        mut each: impl FnMut(&'a Slot<V>) -> bool,
+    ) {
+        if is_empty_range(&bounds) {
+            return;
+        }
+        let mut keys = self.order.range(bounds);
+        while let Some((_, number)) = keys.step() {
+            if !each(self.slot(*number)) {
+                return;
+            }
+        }
+    }
+
+    /// The last key of a range.
+    pub(crate) fn last(&self, bounds: Bounds<'_>) -> Option<&Slot<V>> {
+        if is_empty_range(&bounds) {
+            return None;
+        }
+        let mut keys = self.order.range(bounds);
+        keys.step_back().map(|(_, number)| self.slot(*number))
+    }
+
+    /// How many keys of a range exist, when that is known without looking at each. O(log n).
+    pub(crate) fn quick_count(&self, bounds: Bounds<'_>) -> Option<u64> {
+        if !self.complete {
+            return None;
+        }
+        if is_empty_range(&bounds) {
+            return Some(0);
+        }
+        if bounds == (Bound::Unbounded, Bound::Unbounded) {
+            return Some(self.live_count);
+        }
+        let no_tombstones = self.live_count == self.by_key.len() as u64;
+        no_tombstones.then(|| self.order.count(bounds) as u64)
+    }
+
+    /// How many more keys of a range exist than the tables know. O(unflushed keys).
+    pub(crate) fn unflushed_weight(&self, bounds: Bounds<'_>) -> i64 {
+        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
+        let dirty = self.dirty.iter().filter_map(slot);
+        let flushing = self.flushing.iter().filter_map(slot).filter(|slot| !slot.dirty);
+        let within = |slot: &&Slot<V>| contains(&bounds, &slot.key);
+        dirty.chain(flushing).filter(within).map(Slot::weight).sum()
+    }
+
+    /// Begins a flush: the keys that have changes up to now, in order.
+    pub(crate) fn begin_flush(&mut self) -> Vec<Bytes> {
+        debug_assert!(self.flushing.is_empty(), "one flush at a time");
+        self.flushing = std::mem::take(&mut self.dirty);
+        self.dirty_len = 0;
+        let mut keys = Vec::with_capacity(self.flushing.len());
+        for number in &self.flushing {
+            let slot = self.slots.get_mut(*number as usize).and_then(Option::as_mut);
+            let Some(slot) = slot else { continue };
+            slot.dirty = false;
+            if slot.base == Base::Absent {
+                slot.base = Base::Unknown;
+            }
+            keys.push(slot.key.clone());
+        }
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Takes a flush back that failed.
+    pub(crate) fn abandon_flush(&mut self) {
+        for number in std::mem::take(&mut self.flushing) {
+            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
+            let Some(slot) = slot else { continue };
+            if slot.base == Base::Unknown {
+                slot.base = Base::Absent;
+            }
+            self.mark(number);
+        }
+    }
+
+    /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each key
+    /// that was written whether its newest version there is a tombstone.
+    pub(crate) fn end_flush(&mut self, written: &[(Bytes, bool)], sequence: u64) {
+        for (key, is_tombstone) in written {
+            let Some(number) = self.by_key.get(key).copied() else { continue };
+            self.slot_mut(number).base = if *is_tombstone { Base::Dead } else { Base::Live };
+        }
+        self.flushed = sequence;
+        for number in std::mem::take(&mut self.flushing) {
+            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
+            let Some(slot) = slot else { continue };
+            if slot.base == Base::Unknown {
+                slot.base = Base::Absent;
+            }
+            // It was kept only until the tables know that it is gone.
+            let newest = slot.history.newest();
+            if newest.is_tombstone() && newest.sequence() <= self.oldest.min(sequence) {
+                self.remove(number);
+            }
+        }
+        if self.dirty.is_empty() {
+            self.free.append(&mut self.limbo);
+        }
+    }
+
+    /// Lets go of up to `count` keys that tables have too, until the budget holds.
+    pub(crate) fn evict(&mut self, budget: usize, count: usize) {
+        let mut looked = 0;
+        let mut evicted = 0;
+        while self.len > budget && evicted < count && looked < 4 * count && !self.slots.is_empty() {
+            self.hand = (self.hand + 1) % self.slots.len();
+            looked += 1;
+            let Some(slot) = self.slots.get(self.hand).and_then(Option::as_ref) else { continue };
+            if slot.dirty || slot.newest_sequence() > self.flushed || slot.take_used() {
+                continue;
+            }
+            self.complete = false;
+            let number = u32::try_from(self.hand).expect("slots are numbered so");
+            self.remove(number);
+            evicted += 1;
+        }
+    }
+
+    /// Compacts up to `count` keys of a range: how many versions went, and the last key seen, or
+    /// `None` at the end.
+    pub(crate) fn compact_some(
+        &mut self,
+        bounds: Bounds<'_>,
+        oldest: u64,
+        count: usize,
+    ) -> (usize, Option<Bytes>) {
+        let mut piece: Vec<u32> = Vec::with_capacity(count);
+        if !is_empty_range(&bounds) {
+            let mut keys = self.order.range(bounds);
+            while piece.len() < count
+                && let Some((_, number)) = keys.step()
+            {
+                piece.push(*number);
+            }
+        }
+        let last = piece.last().filter(|_| piece.len() == count);
+        let last = last.map(|number| self.slot(*number).key.clone());
+        let mut dropped = 0;
+        for number in piece {
+            dropped += self.compact_one(number, oldest);
+        }
+        (dropped, last)
+    }
+
+    fn compact_one(&mut self, number: u32, oldest: u64) -> usize {
+        self.oldest = self.oldest.max(oldest);
+        let flushed = self.flushed;
+        let slot = self.slot_mut(number);
+        let before = slot.history.heap_len();
+        let (gone, is_dead) = slot.history.compact(oldest, slot.base == Base::Absent);
+        let freed = before - slot.history.heap_len();
+        let is_flushed = !slot.dirty && slot.newest_sequence() <= flushed;
+        let tables_know = match slot.base {
+            Base::Absent => true,
+            Base::Dead => is_flushed,
+            Base::Unknown | Base::Live => false,
+        };
+        self.len = self.len.saturating_sub(freed);
+        self.version_count -= gone as u64;
+        if is_dead && tables_know {
+            self.remove(number);
+            return gone + 1;
+        }
+        gone
+    }
+
+    /// Forgets all keys of a range.
+    pub(crate) fn forget(&mut self, bounds: Bounds<'_>) {
+        let mut numbers = Vec::new();
+        self.walk_numbers(bounds, &mut numbers);
+        numbers.into_iter().for_each(|number| self.remove(number));
+    }
+
+    fn walk_numbers(&self, bounds: Bounds<'_>, numbers: &mut Vec<u32>) {
+        if is_empty_range(&bounds) {
+            return;
+        }
+        let mut keys = self.order.range(bounds);
+        while let Some((_, number)) = keys.step() {
+            numbers.push(*number);
+        }
+    }
+
+    /// The least reference of all keys with versions that are not in tables.
+    pub(crate) fn least_reference(&self) -> Option<u64> {
+        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
+        let unflushed = self.dirty.iter().chain(&self.flushing).filter_map(slot);
+        unflushed.flat_map(|slot| slot.history.versions()).map(Version::reference).min()
+    }
+}

@@ -1,0 +1,80 @@
+//! All readable versions of one key. Derived.
+
+use crate::entry::Version;
+
+/// Versions, oldest first; never empty. Most keys have one, which needs no allocation.
+#[derive(Debug, Clone)]
+pub(crate) enum History<V> {
+    One(V),
+    Many(Vec<V>),
+}
+
+impl<V: Version> History<V> {
+    /// Versions, oldest first; `None` when there are none.
+    pub(crate) fn of(mut versions: Vec<V>) -> Option<Self> {
+        match versions.len() {
+            0 => None,
+            1 => versions.pop().map(Self::One),
+            _ => Some(Self::Many(versions)),
+        }
+    }
+
+    pub(crate) fn versions(&self) -> &[V] {
+        match self {
+            Self::One(version) => std::slice::from_ref(version),
+            Self::Many(versions) => versions,
+        }
+    }
+
+    pub(crate) fn push(&mut self, version: V) {
+        debug_assert!(self.newest().sequence() < version.sequence(), "versions come in order");
+        match self {
+            Self::One(first) => *self = Self::Many(vec![first.clone(), version]),
+            Self::Many(versions) => versions.push(version),
+        }
+    }
+
+    pub(crate) fn newest(&self) -> &V {
+        self.versions().last().expect("a history is never empty")
+    }
+
+    /// The newest version at or before `sequence`.
+    pub(crate) fn at_or_tombstone(&self, sequence: u64) -> Option<&V> {
+        let versions = self.versions();
+        let newest = versions.last()?;
+        if newest.sequence() <= sequence {
+            return Some(newest);
+        }
+        let after = versions.partition_point(|version| version.sequence() <= sequence);
+        versions.get(after.checked_sub(1)?)
+    }
+
+    /// Drops what nobody can read once `oldest` is the oldest readable sequence: everything
+    /// before the newest version at or below it, and that too when it is a tombstone that hides
+    /// nothing (`is_all`: no table has more of this key). Says how many went, and whether all
+    /// that is left is a tombstone that no reader can tell from nothing.
+    pub(crate) fn compact(&mut self, oldest: u64, is_all: bool) -> (usize, bool) {
+        let versions = self.versions();
+        let after = versions.partition_point(|version| version.sequence() <= oldest);
+        let Some(at) = after.checked_sub(1) else { return (0, false) };
+        let is_dead = versions[at].is_tombstone() && after == versions.len();
+        let keep_from = if versions[at].is_tombstone() && !is_dead && is_all { after } else { at };
+        if keep_from > 0
+            && let Self::Many(versions) = self
+        {
+            versions.drain(..keep_from);
+            if versions.len() == 1 {
+                let last = versions.pop().expect("one is left");
+                *self = Self::One(last);
+            } else {
+                versions.shrink_to_fit();
+            }
+        }
+        (keep_from, is_dead)
+    }
+
+    /// Bytes of all versions.
+    pub(crate) fn heap_len(&self) -> usize {
+        self.versions().iter().map(|version| size_of::<V>() + version.heap_len()).sum()
+    }
+}

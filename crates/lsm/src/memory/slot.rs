@@ -1,0 +1,61 @@
+//! One key in memory. Derived.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::History;
+use crate::entry::Version;
+
+/// What the tables say of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// They have no version of it.
+    Absent,
+    /// They had none when the flush that is being written began.
+    Unknown,
+    /// Their newest version is a tombstone.
+    Dead,
+    /// Their newest version is a value.
+    Live,
+}
+
+/// A key with all its readable versions.
+#[derive(Debug)]
+pub(crate) struct Slot<V> {
+    pub(crate) key: Bytes,
+    pub(crate) history: History<V>,
+    pub(crate) base: Base,
+    /// Has changes that no flush has begun to write.
+    pub(crate) dirty: bool,
+    used: AtomicBool,
+}
+
+impl<V: Version> Slot<V> {
+    pub(crate) fn new(key: Bytes, history: History<V>, base: Base) -> Self {
+        Self { key, history, base, dirty: false, used: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn newest_sequence(&self) -> u64 {
+        self.history.newest().sequence()
+    }
+
+    /// How many more keys exist because of what the tables do not know.
+    pub(crate) fn weight(&self) -> i64 {
+        let lives = !self.history.newest().is_tombstone();
+        i64::from(lives) - i64::from(self.base == Base::Live)
+    }
+
+    /// Notes that it was read: it is not the next to be evicted.
+    pub(crate) fn touch(&self) {
+        // A plain look first: many readers of one key must not fight for its cache line.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was read since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,342 @@
+//! The ordered store: memory over tables. Derived: from the log, whose position the manifest
+//! names; what the log says after it has to be inserted again at open.
+//!
+//! ```text
+//!  insert ──▶ memory ──flush──▶ level 0 ──compact──▶ level 1 ──▶ ...
+//!  get    ──▶ memory, else tables from the newest on, by their filters
+//!  walk   ──▶ memory and tables merged
+//! ```
+//!
+//! One writer at a time inserts; readers come at any time, and choose versions by sequence.
+//! A reader looks into memory first and takes the list of tables after: what was evicted in
+//! between is in tables by then.
+
+mod compaction;
+mod flush;
+mod open;
+mod options;
+mod scan;
+
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use cairn_vfs::Vfs;
+
+use crate::bounds::Bounds;
+use crate::compact::Job;
+use crate::entry::Version;
+use crate::levels::Levels;
+use crate::manifest::Manifest;
+use crate::memory::{History, Memory};
+use crate::table::{BlockCache, TableOptions};
+use crate::{Error, Result};
+
+pub use flush::Flush;
+pub use open::Opened;
+pub use options::TreeOptions;
+
+/// An ordered store of versions `V`.
+#[derive(Debug)]
+pub struct Tree<V> {
+    vfs: Arc<dyn Vfs>,
+    dir: String,
+    options: TreeOptions,
+    table_options: TableOptions,
+    cache: Arc<BlockCache>,
+    memory: RwLock<Memory<V>>,
+    levels: ArcSwap<Levels>,
+    /// Held during every edit.
+    manifest: Mutex<Manifest>,
+    job: Mutex<Option<Job>>,
+    next_id: AtomicU64,
+    oldest: AtomicU64,
+    read_only: bool,
+    forgotten: Mutex<Vec<(Bytes, Bytes)>>,
+    /// Where the turn of the tables of a level goes on.
+    compact_after: Mutex<Vec<u8>>,
+    promote: AtomicU32,
+    dropped: AtomicU64,
+    merged: AtomicU64,
+    flushed: AtomicU64,
+    /// The oldest sequence when everything was merged last.
+    merged_oldest: AtomicU64,
+}
+
+/// Sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeStats {
+    /// Bytes that keys in memory take, about.
+    pub memory_len: u64,
+    /// Of these, changed since the last flush.
+    pub dirty_len: u64,
+    /// Versions in memory.
+    pub memory_version_count: u64,
+    /// Tables.
+    pub table_count: u64,
+    /// Their bytes.
+    pub table_len: u64,
+    /// Versions in tables, also those that a merge will drop.
+    pub table_version_count: u64,
+    /// Versions that merges have dropped since the store was opened.
+    pub dropped_version_count: u64,
+    /// Versions that merges have written again since the store was opened.
+    pub merged_version_count: u64,
+    /// Versions that flushes have written since the store was opened.
+    pub flushed_version_count: u64,
+    /// Whether memory holds every key.
+    pub is_complete: bool,
+}
+
+/// One of so many keys that were found in tables only is taken into memory.
+const PROMOTE_ONE_OF: u32 = 8;
+
+/// Keys that a promotion lets go of at most.
+const EVICT_FOR_PROMOTION: usize = 4;
+
+impl<V: Version> Tree<V> {
+    fn memory(&self) -> RwLockReadGuard<'_, Memory<V>> {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory_mut(&self) -> RwLockWriteGuard<'_, Memory<V>> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn undecodable(&self) -> Error {
+        Error::corrupt(&self.dir, 0, "a version in a table is not what the layer above wrote")
+    }
+
+    /// Calls `look` with the newest version of a key that is not newer than `sequence`, also when
+    /// that is a tombstone.
+    ///
+    /// # Errors
+    /// Of the file system; [`Error::Corrupt`].
+    pub fn get_with<T>(
+        &self,
+        key: &[u8],
+        sequence: u64,
+        look: impl FnOnce(Option<&V>) -> T,
+    ) -> Result<T> {
+        {
+            let memory = self.memory();
+            if let Some(slot) = memory.get(key) {
+                slot.touch();
+                return Ok(look(slot.history.at_or_tombstone(sequence)));
+            }
+            if memory.is_complete() {
+                return Ok(look(None));
+            }
+        }
+        if self.promote.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_ONE_OF) {
+            let history = self.load_shared(key)?;
+            return Ok(look(history.as_ref().and_then(|h| h.at_or_tombstone(sequence))));
+        }
+        let mut found = None;
+        self.levels.load().versions(key, sequence, |entry| {
+            found = Some(V::decode(entry));
+            false
+        })?;
+        match found {
+            None => Ok(look(None)),
+            Some(None) => Err(self.undecodable()),
+            Some(Some(version)) => Ok(look(Some(&version))),
+        }
+    }
+
+    /// The newest version of a key that is not newer than `sequence`, also a tombstone.
+    ///
+    /// # Errors
+    /// As [`get_with`](Self::get_with).
+    pub fn get(&self, key: &[u8], sequence: u64) -> Result<Option<V>> {
+        self.get_with(key, sequence, |version| version.cloned())
+    }
+
+    /// Every version of a key that has not been dropped, oldest first.
+    ///
+    /// # Errors
+    /// As [`get_with`](Self::get_with).
+    pub fn history(&self, key: &[u8]) -> Result<Vec<V>> {
+        {
+            let memory = self.memory();
+            if let Some(slot) = memory.get(key) {
+                return Ok(slot.history.versions().to_vec());
+            }
+            if memory.is_complete() {
+                return Ok(Vec::new());
+            }
+        }
+        let history = self.read_history(&self.levels.load(), key)?;
+        Ok(history.map(|history| history.versions().to_vec()).unwrap_or_default())
+    }
+
+    /// The history of a key as the tables have it.
+    fn read_history(&self, levels: &Levels, key: &[u8]) -> Result<Option<History<V>>> {
+        let mut versions = Vec::new();
+        let mut is_whole = true;
+        levels.versions(key, u64::MAX, |entry| {
+            match V::decode(entry) {
+                Some(version) => versions.push(version),
+                None => is_whole = false,
+            }
+            is_whole
+        })?;
+        if !is_whole {
+            return Err(self.undecodable());
+        }
+        versions.reverse();
+        let mut history = History::of(versions);
+        if let Some(history) = &mut history {
+            history.compact(self.oldest.load(Ordering::Acquire), false);
+        }
+        Ok(history)
+    }
+
+    /// Reads a key from tables and, if nobody is in the way, takes it into memory.
+    fn load_shared(&self, key: &[u8]) -> Result<Option<History<V>>> {
+        let levels = self.levels.load_full();
+        let Some(history) = self.read_history(&levels, key)? else { return Ok(None) };
+        if let Ok(mut memory) = self.memory.try_write()
+            && self.levels.load().generation == levels.generation
+        {
+            memory.load(key, history.clone());
+            memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
+        }
+        Ok(Some(history))
+    }
+
+    /// For the writer: makes sure that a key that exists is in memory, so that
+    /// [`insert`](Self::insert) finds its history.
+    ///
+    /// # Errors
+    /// As [`get_with`](Self::get_with).
+    pub fn load(&self, key: &[u8]) -> Result<()> {
+        {
+            let memory = self.memory();
+            if memory.is_complete() || memory.get(key).is_some() {
+                return Ok(());
+            }
+        }
+        loop {
+            let levels = self.levels.load_full();
+            let history = self.read_history(&levels, key)?;
+            let mut memory = self.memory_mut();
+            if self.levels.load().generation != levels.generation {
+                continue;
+            }
+            if let Some(history) = history {
+                memory.load(key, history);
+            }
+            return Ok(());
+        }
+    }
+
+    /// Adds a version newer than all others of its key; gives the one before. One writer at a
+    /// time, who has [loaded](Self::load) the key since the last [`trim`](Self::trim).
+    pub fn insert(&self, key: &[u8], version: V) -> Option<V> {
+        self.memory_mut().insert(key, version)
+    }
+
+    /// As [`insert`](Self::insert) for many.
+    pub fn insert_all<K: AsRef<[u8]>>(
+        &self,
+        versions: impl IntoIterator<Item = (K, V)>,
+        mut before: impl FnMut(&[u8], Option<V>),
+    ) {
+        let mut memory = self.memory_mut();
+        for (key, version) in versions {
+            let old = memory.insert(key.as_ref(), version);
+            before(key.as_ref(), old);
+        }
+    }
+
+    /// Lets go of keys that tables have too while memory is above its budget: some more than
+    /// the `written` ones that a write has brought, so that memory shrinks, and no write has to
+    /// wait for all of it. For the one writer, between writes.
+    pub fn trim(&self, written: usize) {
+        const AT_LEAST: usize = 32;
+        if self.memory().len() > self.options.memory_len {
+            self.memory_mut().evict(self.options.memory_len, AT_LEAST + 4 * written);
+        }
+    }
+
+    /// Makes `oldest` the oldest sequence that readers ask for. What only older readers could
+    /// see is dropped by [`compact_memory`](Self::compact_memory) and by merges.
+    pub fn set_oldest(&self, oldest: u64) {
+        self.oldest.fetch_max(oldest, Ordering::AcqRel);
+    }
+
+    /// Drops versions that nobody can read from memory, a piece at a time, and says how many.
+    pub fn compact_memory(&self) -> u64 {
+        const PIECE: usize = 1000;
+        let oldest = self.oldest.load(Ordering::Acquire);
+        let mut dropped = 0;
+        let mut after: Option<Bytes> = None;
+        loop {
+            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let bounds = (start, Bound::Unbounded);
+            let (count, last) = self.memory_mut().compact_some(bounds, oldest, PIECE);
+            dropped += count as u64;
+            match last {
+                Some(last) => after = Some(last),
+                None => return dropped,
+            }
+        }
+    }
+
+    /// Forgets every key from `start` up to `end`: such keys never come again. Readers may still
+    /// find what tables have of them until merges have dropped it.
+    pub fn forget(&self, start: &[u8], end: &[u8]) {
+        let range = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forgotten.contains(&range) {
+            forgotten.push(range);
+        }
+        let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
+        self.memory_mut().forget(bounds);
+    }
+
+    /// The least reference of all versions: the place in the log that must be kept.
+    #[must_use]
+    pub fn least_reference(&self) -> Option<u64> {
+        let memory = self.memory();
+        let levels = self.levels.load();
+        let tables = levels.tables().map(|(_, table)| table.facts.reference_min).min();
+        memory.least_reference().into_iter().chain(tables).min()
+    }
+
+    /// Sizes.
+    #[must_use]
+    pub fn stats(&self) -> TreeStats {
+        let memory = self.memory();
+        let levels = self.levels.load();
+        let (table_len, table_version_count, _) = levels.totals();
+        TreeStats {
+            memory_len: memory.len() as u64,
+            dirty_len: memory.dirty_len() as u64,
+            memory_version_count: memory.version_count(),
+            table_count: levels.tables().count() as u64,
+            table_len,
+            table_version_count,
+            dropped_version_count: self.dropped.load(Ordering::Relaxed),
+            merged_version_count: self.merged.load(Ordering::Relaxed),
+            flushed_version_count: self.flushed.load(Ordering::Relaxed),
+            is_complete: memory.is_complete(),
+        }
+    }
+
+    /// Reads every table and checks it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] names the first damage; of the file system.
+    pub fn verify(&self) -> Result<()> {
+        let levels = self.levels.load_full();
+        levels.tables().try_for_each(|(_, table)| table.verify())
+    }
+}

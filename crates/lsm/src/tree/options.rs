@@ -1,0 +1,43 @@
+//! How an ordered store behaves. Neither truth nor derived.
+
+use cairn_codec::Compression;
+
+/// Settings of a [`Tree`](crate::Tree). None of them is part of the format: each opening may
+/// choose others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// Bytes of keys in memory, about, before some that tables have too are let go of.
+    pub memory_len: usize,
+    /// Bytes of changes after which a flush is due.
+    pub flush_len: usize,
+    /// Content after which a block of a table ends.
+    pub block_len: usize,
+    /// Bytes after which a merge begins a new table.
+    pub table_len: u64,
+    /// Bytes of level 1; each level below holds ten times as much.
+    pub level_len: u64,
+    /// Tables of level 0 that start a merge.
+    pub flushed_max: usize,
+    /// Bits of a filter for each key.
+    pub filter_bits: u32,
+    /// Compresses blocks.
+    pub compression: Compression,
+    /// Bytes of decoded blocks that are kept where files cannot be mapped or are compressed.
+    pub cache_len: u64,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self {
+            memory_len: 64 << 20,
+            flush_len: 16 << 20,
+            block_len: 4 << 10,
+            table_len: 16 << 20,
+            level_len: 64 << 20,
+            flushed_max: 4,
+            filter_bits: 10,
+            compression: Compression::None,
+            cache_len: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Crashes during flushes, merges and edits of the manifest, on the simulated faulty disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cairn_lsm::Batch;
+use cairn_vfs::{Rng, SeededRng, SimConfig, SimVfs};
+
+use crate::{all, open};
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn batch(rng: &SeededRng, map: &Map) -> (Batch, Map) {
+    let (mut batch, mut after) = (Batch::new(), map.clone());
+    for _ in 0..1 + rng.below(12) {
+        let key = format!("k{:02}", rng.below(60)).into_bytes();
+        if rng.below(4) == 0 {
+            batch.delete(&key);
+            after.remove(&key);
+        } else {
+            let value = vec![b'x'; rng.below(50) as usize];
+            batch.put(&key, &value);
+            after.insert(key, value);
+        }
+    }
+    (batch, after)
+}
+
+#[test]
+fn after_any_crash_the_acknowledged_batches_are_there_and_no_half_of_another() {
+    let (mut recoveries, mut flushed) = (0, 0);
+    for seed in 0..150 {
+        let rng = SeededRng::new(seed);
+        let disk = SimVfs::new(seed, SimConfig::default());
+        let mut map = Map::new();
+        for _ in 0..6 {
+            disk.crash_after(1 + rng.below(160));
+            let mut possible = vec![map.clone()];
+            if let Ok(tree) = open(Arc::new(disk.clone()), rng.next_u64()) {
+                for _ in 0..60 {
+                    let (batch, after) = batch(&rng, &map);
+                    if tree.write(&batch).is_ok() {
+                        map = after;
+                        possible = vec![map.clone()];
+                    } else {
+                        possible = vec![map.clone(), after];
+                        break;
+                    }
+                    if rng.below(20) == 0 && tree.compact().is_err() {
+                        break;
+                    }
+                }
+                flushed += tree.stats().table_count;
+                if rng.below(2) == 0 { disk.power_crash() } else { disk.process_crash() }
+            } else {
+                assert!(disk.is_down(), "seed {seed}: refused without a crash");
+                disk.power_crash();
+            }
+            let tree = open(Arc::new(disk.clone()), rng.next_u64());
+            let tree = tree.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let found: Map = all(&tree).into_iter().collect();
+            assert!(possible.contains(&found), "seed {seed}: neither before nor after");
+            assert_eq!(tree.count(..).expect("counts"), found.len() as u64, "seed {seed}");
+            tree.verify().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            map = found;
+            recoveries += 1;
+        }
+    }
+    assert_eq!(recoveries, 900);
+    assert!(flushed > 500, "tables were there when it crashed: {flushed}");
+}
