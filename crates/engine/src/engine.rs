@@ -114,7 +114,7 @@ impl Engine {
         let random = RandomPool::default();
         let shared = Shared { log, keys, view, recent, standings, members, random };
         let engine = Self { shared: Arc::new(shared) };
-        engine.forget_dropped();
+        engine.forget_dropped()?;
         Ok(engine)
     }
 
@@ -136,7 +136,7 @@ impl Engine {
             view.catch_up(&self.shared.log)?;
             drop(view);
             self.shared.keys.catch_up()?;
-            self.forget_dropped();
+            self.forget_dropped()?;
         }
         Ok(moved)
     }
@@ -290,11 +290,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Closes the engine; see [`Log::close`].
+    /// Closes the engine, see [`Log::close`]: the next opening has little to replay.
     ///
     /// # Errors
     /// As [`Log::close`].
     pub fn close(&self) -> Result<()> {
+        self.shared.keys.flush_for_reopen()?;
         Ok(self.shared.log.close()?)
     }
 }

@@ -106,12 +106,13 @@ impl Engine {
     }
 
     /// Forgets the keys of keyspaces that were dropped, after the log was replayed.
-    pub(crate) fn forget_dropped(&self) {
+    pub(crate) fn forget_dropped(&self) -> Result<()> {
         let live: Vec<StreamId> = self.view().keyspaces.values().copied().collect();
-        for space in self.shared.keys.spaces() {
+        for space in self.shared.keys.spaces()? {
             if !live.contains(&space) {
                 self.shared.keys.forget_space(space);
             }
         }
+        Ok(())
     }
 }

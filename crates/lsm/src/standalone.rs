@@ -10,7 +10,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -72,6 +72,8 @@ struct Shared {
     /// Records before this LSN are visible.
     published: AtomicU64,
     snapshots: Mutex<BTreeMap<u64, usize>>,
+    /// Keys written since memory was trimmed.
+    trimmed_after: AtomicUsize,
 }
 
 impl LsmTree {
@@ -115,6 +117,7 @@ impl LsmTree {
                 write: Mutex::default(),
                 published: AtomicU64::new(0),
                 snapshots: Mutex::default(),
+                trimmed_after: AtomicUsize::new(0),
             }),
         };
         store.replay(found.position.lsn)?;
@@ -234,6 +237,8 @@ impl LsmTree {
         if batch.is_empty() {
             return Ok(None);
         }
+        self.maintain_as_writer()?;
+        let _writing = self.shared.tree.begin_write();
         let mut draft = Draft::new();
         for (key, value) in batch.changes() {
             let kind = if value.is_some() { RecordKind::PUT } else { RecordKind::DELETE };
@@ -249,8 +254,7 @@ impl LsmTree {
             .zip(batch.changes())
             .map(|(lsn, (key, value))| (key.clone(), Value { lsn, value: value.clone() }));
         self.shared.tree.insert_all(versions, |_, _| ());
-        self.shared.tree.trim(batch.len());
-        self.maintain_as_writer(&ticket)?;
+        self.shared.trimmed_after.fetch_add(batch.len(), Ordering::Relaxed);
         Ok(Some(ticket))
     }
 
@@ -262,11 +266,12 @@ impl LsmTree {
         Ok(())
     }
 
-    /// What is due, done by the writer: this store has no thread of its own.
-    fn maintain_as_writer(&self, ticket: &cairn_segment::Ticket) -> Result<()> {
+    /// What is due, done by the writer before it writes: this store has no thread of its own.
+    fn maintain_as_writer(&self) -> Result<()> {
         let tree = &self.shared.tree;
+        tree.trim(self.shared.trimmed_after.swap(0, Ordering::Relaxed));
         if tree.needs_flush() {
-            self.flush_to(ticket.appended.end_lsn)?;
+            self.flush_to(self.shared.log.head().next_lsn)?;
         }
         if tree.has_work() {
             tree.work(HELP_VERSIONS)?;
@@ -282,8 +287,8 @@ impl LsmTree {
         let position = Position { lsn: end.get(), leaf: leaf(log, last)? };
         tree.set_oldest(self.oldest());
         tree.compact_memory();
-        let flush = tree.begin_flush(position, end.get(), Bytes::new());
-        tree.write_flush(flush)
+        let flush = tree.begin_flush(end.get(), Bytes::new());
+        tree.write_flush(flush, position)
     }
 
     /// The oldest sequence that anybody reads.
@@ -391,7 +396,8 @@ fn leaf(log: &Log, lsn: u64) -> Result<[u8; 32]> {
 fn fits(log: &Log, position: &Position) -> Result<bool> {
     let Some(last) = position.lsn.checked_sub(1) else { return Ok(true) };
     let is_there = position.lsn <= log.visible_end().get() && last >= log.start_lsn().get();
-    Ok(is_there && leaf(log, last)? == position.leaf)
+    // A record that cannot be read is not the one either: the tables are built again.
+    Ok(is_there && leaf(log, last).is_ok_and(|leaf| leaf == position.leaf))
 }
 
 fn within(what: &'static str, found: usize, limit: usize) -> Result<()> {

@@ -18,7 +18,7 @@ mod options;
 mod scan;
 
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
@@ -58,6 +58,8 @@ pub struct Tree<V> {
     /// Where the turn of the tables of a level goes on.
     compact_after: Mutex<Vec<u8>>,
     promote: AtomicU32,
+    /// A writer is between its first load and its last insert.
+    writing: AtomicBool,
     dropped: AtomicU64,
     merged: AtomicU64,
     flushed: AtomicU64,
@@ -90,11 +92,32 @@ pub struct TreeStats {
     pub is_complete: bool,
 }
 
+impl TreeStats {
+    /// Versions, as far as they can be counted without reading tables: those of memory where it
+    /// is complete, else those of tables, too.
+    #[must_use]
+    pub fn version_count(&self) -> u64 {
+        if self.is_complete { self.memory_version_count } else { self.table_version_count }
+    }
+}
+
 /// One of so many keys that were found in tables only is taken into memory.
 const PROMOTE_ONE_OF: u32 = 8;
 
 /// Keys that a promotion lets go of at most.
 const EVICT_FOR_PROMOTION: usize = 4;
+
+/// A write under way.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    flag: &'a AtomicBool,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.flag.store(false, Ordering::SeqCst);
+    }
+}
 
 impl<V: Version> Tree<V> {
     fn memory(&self) -> RwLockReadGuard<'_, Memory<V>> {
@@ -206,9 +229,19 @@ impl<V: Version> Tree<V> {
             && self.levels.load().generation == levels.generation
         {
             memory.load(key, history.clone());
-            memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
+            // What a writer has loaded must stay until it is written.
+            if !self.writing.load(Ordering::SeqCst) {
+                memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
+            }
         }
         Ok(Some(history))
+    }
+
+    /// Begins a write of the one writer: while this lives, nothing that it loads is evicted.
+    #[must_use]
+    pub fn begin_write(&self) -> Writing<'_> {
+        self.writing.store(true, Ordering::SeqCst);
+        Writing { flag: &self.writing }
     }
 
     /// For the writer: makes sure that a key that exists is in memory, so that
@@ -238,7 +271,7 @@ impl<V: Version> Tree<V> {
     }
 
     /// Adds a version newer than all others of its key; gives the one before. One writer at a
-    /// time, who has [loaded](Self::load) the key since the last [`trim`](Self::trim).
+    /// time, who has [loaded](Self::load) the key in this [write](Self::begin_write).
     pub fn insert(&self, key: &[u8], version: V) -> Option<V> {
         self.memory_mut().insert(key, version)
     }
@@ -290,16 +323,22 @@ impl<V: Version> Tree<V> {
         }
     }
 
-    /// Forgets every key from `start` up to `end`: such keys never come again. Readers may still
-    /// find what tables have of them until merges have dropped it.
+    /// Forgets every key from `start` up to `end`: such keys never come again. Walks leave out
+    /// what tables still have of them, and merges drop it.
     pub fn forget(&self, start: &[u8], end: &[u8]) {
         let range = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         if !forgotten.contains(&range) {
             forgotten.push(range);
         }
+        drop(forgotten);
         let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
         self.memory_mut().forget(bounds);
+    }
+
+    /// The ranges that were forgotten.
+    fn forgotten(&self) -> Vec<(Bytes, Bytes)> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The least reference of all versions: the place in the log that must be kept.

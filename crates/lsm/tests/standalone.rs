@@ -37,7 +37,7 @@ fn sorted_tables_are_moved_and_not_written_again() {
     let tree = LsmTree::open_with(dir.path().join("store"), options).expect("opens");
     tree.ingest((0..20_000_u32).map(|n| (n.to_be_bytes(), [b'v'; 50]))).expect("loads");
     let stats = tree.stats();
-    assert!(stats.table_count >= 20, "{stats:?}");
+    assert!(stats.table_count >= 19, "{stats:?}");
     assert_eq!(stats.merged_version_count, 0, "{stats:?}");
 }
 

@@ -1,26 +1,21 @@
 //! Compaction: giving up the past before a revision. The request is a record of the log; the
-//! versions are then dropped from the index piece by piece, and again at every open.
-
-use std::sync::PoisonError;
+//! versions are then dropped from memory piece by piece, and from tables when they are merged.
 
 use crate::record::CompactionRecord;
 use crate::{Error, Result, Store};
-
-/// Keys looked at between two chances for readers.
-const PIECE: usize = 1000;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted {
     /// Oldest revision that can be read now.
     pub revision: u64,
-    /// Versions dropped.
+    /// Versions dropped from memory; those in tables go with the next merge.
     pub version_count: u64,
 }
 
 impl Store {
     /// Makes `revision` the oldest one that can be read. For each key the newest version at or
-    /// before it stays, unless that is a tombstone. Returns once the versions are dropped.
+    /// before it stays, unless that is a tombstone. Returns once memory has dropped the others.
     ///
     /// # Errors
     /// [`Error::Compacted`] when that was done already, [`Error::FutureRevision`]; the log's.
@@ -43,19 +38,8 @@ impl Store {
 
     /// Drops versions that nobody can read; readers and writers get their turn in between.
     pub(crate) fn drop_versions(&self, revision: u64) -> u64 {
-        let mut dropped = 0;
-        for space in self.spaces() {
-            let mut after = None;
-            loop {
-                let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
-                let (count, last) = index.compact_some(space, after.as_deref(), revision, PIECE);
-                dropped += count as u64;
-                match last {
-                    Some(last) => after = Some(last),
-                    None => break,
-                }
-            }
-        }
-        dropped
+        let tree = &self.shared.index.tree;
+        tree.set_oldest(revision);
+        tree.compact_memory()
     }
 }

@@ -107,6 +107,9 @@ pub enum Error {
         /// What is wrong with it.
         cause: &'static str,
     },
+    /// The index failed: its tables are damaged, or the file system refused.
+    #[error(transparent)]
+    Index(std::sync::Arc<cairn_lsm::Error>),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] cairn_segment::Error),
@@ -114,6 +117,12 @@ pub enum Error {
 
 fn shown(key: &Bytes) -> String {
     format!("\"{}\"", key.escape_ascii())
+}
+
+impl From<cairn_lsm::Error> for Error {
+    fn from(error: cairn_lsm::Error) -> Self {
+        Self::Index(std::sync::Arc::new(error))
+    }
 }
 
 impl From<cairn_codec::Error> for Error {
@@ -141,6 +150,7 @@ impl Error {
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::LeaseExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Index(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }
     }

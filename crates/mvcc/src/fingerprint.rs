@@ -17,7 +17,7 @@ impl Store {
     pub fn state_hash(&self, revision: u64) -> Result<[u8; 32]> {
         let revision = self.readable(revision)?;
         let mut hasher = Sha256::new();
-        for space in self.spaces() {
+        for space in self.spaces()? {
             self.hash_space(space, revision, &mut hasher)?;
         }
         Ok(hasher.finalize().into())

@@ -1,320 +1,245 @@
-//! The index: for every keyspace its keys with all readable versions. Derived: rebuilt from the
-//! log at open.
+//! The index: for every keyspace its keys with all readable versions, in memory and in tables.
+//! Derived: from the log, from the place on that the tables end at.
 //!
-//! Keys and their versions lie in slots. A hash table finds the slot of a key, and a counted
-//! ordered index knows the slots in the order of the keys: point reads and overwrites touch the
-//! table alone, ranges and counts the ordered index.
+//! A key of the ordered store is the number of the keyspace (4 bytes, big-endian) and the key.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cairn_index::{PrefixIndex, key_hash_seeded};
+use cairn_lsm::{Bounds, Tree};
 use cairn_types::{Lsn, StreamId};
 
-use crate::history::History;
+use crate::Result;
+use crate::anchors::Anchors;
 use crate::key_value::{LeaseId, Version};
-use crate::request::{Bounds, Range};
+use crate::request::Range;
 
-/// Hashes keys under a seed that nobody outside knows, so that chosen keys cannot collide.
-#[derive(Debug, Clone, Copy, Default)]
-struct KeyHashing {
-    seed: u64,
-}
+/// Bytes before a user's key.
+const SPACE_LEN: usize = 4;
 
-#[derive(Debug, Clone, Copy)]
-struct KeyHasher {
-    seed: u64,
-    state: u64,
-}
-
-impl BuildHasher for KeyHashing {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher { seed: self.seed, state: 0 }
-    }
-}
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.state
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.state = key_hash_seeded(self.seed ^ self.state, bytes);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        // The length of a key comes before its bytes; the hash of the bytes knows it already.
-        self.state ^= number as u64;
-    }
-}
-
-/// Keys of one keyspace.
-#[derive(Debug, Default)]
-pub(crate) struct Space {
-    by_key: HashMap<Bytes, u32, KeyHashing>,
-    order: PrefixIndex<u32>,
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    /// Keys whose newest version is no tombstone.
-    live_count: u64,
-}
-
-#[derive(Debug)]
-struct Slot {
-    key: Bytes,
-    history: History,
-}
-
-impl Space {
-    fn new(seed: u64) -> Self {
-        Self { by_key: HashMap::with_hasher(KeyHashing { seed }), ..Self::default() }
-    }
-
-    fn slot(&self, number: u32) -> &Slot {
-        let slot = self.slots.get(number as usize).and_then(Option::as_ref);
-        slot.expect("table and order name slots that are in use")
-    }
-
-    fn slot_mut(&mut self, number: u32) -> &mut Slot {
-        let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-        slot.expect("table and order name slots that are in use")
-    }
-
-    fn add(&mut self, key: &[u8], version: Version) {
-        let key = Bytes::copy_from_slice(key);
-        let slot = Some(Slot { key: key.clone(), history: History::One(version) });
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.slots[number as usize] = slot;
-                number
-            }
-            None => {
-                self.slots.push(slot);
-                u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 keys")
-            }
-        };
-        self.order.insert(&key, number).expect("keys are limited to what the index takes");
-        self.by_key.insert(key, number);
-    }
-
-    fn remove(&mut self, number: u32) {
-        if let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) {
-            self.order.remove(&slot.key);
-            self.by_key.remove(&slot.key);
-            self.free.push(number);
-        }
-    }
-
-    fn histories(&self) -> impl Iterator<Item = &History> {
-        self.slots.iter().flatten().map(|slot| &slot.history)
-    }
-}
+/// Keys up to this many bytes are put together without an allocation.
+const SHORT_LEN: usize = 128;
 
 /// All keyspaces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
-    seed: u64,
-    spaces: BTreeMap<StreamId, Space>,
-    version_count: u64,
-    newest_revision: u64,
-    /// Some revisions and where their batches begin, so that a watch need not search the log.
-    anchors: Vec<(u64, Lsn)>,
+    pub(crate) tree: Tree<Version>,
+    newest_revision: AtomicU64,
+    anchors: Mutex<Anchors>,
 }
 
-/// Revisions between two anchors.
-const ANCHOR_INTERVAL: u64 = 256;
+/// The key of the ordered store.
+fn with_key<T>(space: StreamId, key: &[u8], call: impl FnOnce(&[u8]) -> T) -> T {
+    let number = space.get().to_be_bytes();
+    let len = SPACE_LEN + key.len();
+    if len <= SHORT_LEN {
+        let mut short = [0; SHORT_LEN];
+        short[..SPACE_LEN].copy_from_slice(&number);
+        short[SPACE_LEN..len].copy_from_slice(key);
+        call(&short[..len])
+    } else {
+        call(&[&number[..], key].concat())
+    }
+}
 
-impl Index {
-    /// An empty index that hashes under a seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+/// The bounds of a keyspace and a range in it.
+struct Within {
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+}
+
+impl Within {
+    /// `None` when nothing can be in it.
+    fn new(space: StreamId, range: &Range, after: Option<&[u8]>) -> Option<Self> {
+        let owned = |key: &[u8]| with_key(space, key, <[u8]>::to_vec);
+        let (start, end) = match range.bounds() {
+            Some(bounds) => bounds,
+            None if range.is_single() => {
+                (Bound::Included(&*range.key), Bound::Included(&*range.key))
+            }
+            None => return None,
+        };
+        let start = match after {
+            Some(after) => Bound::Excluded(owned(after)),
+            None => start.map(owned),
+        };
+        let start = if start == Bound::Unbounded { Bound::Included(owned(b"")) } else { start };
+        let end = match end {
+            Bound::Unbounded => after_space(space).map_or(Bound::Unbounded, Bound::Excluded),
+            end => end.map(owned),
+        };
+        Some(Self { start, end })
     }
 
-    /// The history of a key.
-    pub(crate) fn history(&self, space: StreamId, key: &[u8]) -> Option<&History> {
-        let space = self.spaces.get(&space)?;
-        Some(&space.slot(*space.by_key.get(key)?).history)
+    fn bounds(&self) -> Bounds<'_> {
+        (self.start.as_ref().map(|key| &key[..]), self.end.as_ref().map(|key| &key[..]))
+    }
+}
+
+/// The first key behind a keyspace.
+fn after_space(space: StreamId) -> Option<Vec<u8>> {
+    Some(space.get().checked_add(1)?.to_be_bytes().to_vec())
+}
+
+impl Index {
+    pub(crate) fn new(tree: Tree<Version>, newest_revision: u64, anchors: Anchors) -> Self {
+        let newest_revision = AtomicU64::new(newest_revision);
+        Self { tree, newest_revision, anchors: Mutex::new(anchors) }
+    }
+
+    fn anchors(&self) -> MutexGuard<'_, Anchors> {
+        self.anchors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `look` with the version of a key that a reader at `revision` sees.
+    pub(crate) fn with_version<T>(
+        &self,
+        space: StreamId,
+        key: &[u8],
+        revision: u64,
+        look: impl FnOnce(Option<&Version>) -> T,
+    ) -> Result<T> {
+        let found = with_key(space, key, |key| {
+            self.tree.get_with(key, revision, |found| {
+                look(found.filter(|version| !version.is_tombstone()))
+            })
+        });
+        Ok(found?)
     }
 
     /// The version of a key that a reader at `revision` sees.
-    pub(crate) fn version(&self, space: StreamId, key: &[u8], revision: u64) -> Option<&Version> {
-        self.history(space, key)?.at(revision)
+    pub(crate) fn version(
+        &self,
+        space: StreamId,
+        key: &[u8],
+        revision: u64,
+    ) -> Result<Option<Version>> {
+        self.with_version(space, key, revision, |version| version.cloned())
     }
 
-    /// Adds the newest version of a key; returns the lease that the key had before.
-    pub(crate) fn insert(&mut self, space: StreamId, key: &Bytes, version: Version) -> LeaseId {
-        let seed = self.seed;
-        let space = self.spaces.entry(space).or_insert_with(|| Space::new(seed));
-        let is_live = !version.is_tombstone();
-        self.version_count += 1;
-        if version.main > self.newest_revision {
-            self.newest_revision = version.main;
-            let due =
-                self.anchors.last().is_none_or(|last| last.0 + ANCHOR_INTERVAL <= version.main);
-            if due {
-                self.anchors.push((version.main, version.lsn));
-            }
+    /// The newest version of a key, also a tombstone.
+    pub(crate) fn newest(&self, space: StreamId, key: &[u8]) -> Result<Option<Version>> {
+        Ok(with_key(space, key, |key| self.tree.get(key, u64::MAX))?)
+    }
+
+    /// All readable versions of a key, oldest first.
+    pub(crate) fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<Version>> {
+        Ok(with_key(space, key, |key| self.tree.history(key))?)
+    }
+
+    /// Makes sure that [`insert`](Self::insert) finds a key.
+    pub(crate) fn load(&self, space: StreamId, key: &[u8]) -> Result<()> {
+        Ok(with_key(space, key, |key| self.tree.load(key))?)
+    }
+
+    /// Adds the newest version of a key that was loaded; returns the lease that it had before.
+    pub(crate) fn insert(&self, space: StreamId, key: &[u8], version: Version) -> LeaseId {
+        self.note_revision(version.main, version.lsn);
+        let before = with_key(space, key, |key| self.tree.insert(key, version));
+        before.map_or(LeaseId::NONE, |before| before.lease)
+    }
+
+    /// Notes that a revision has a change, and where in the log it begins.
+    fn note_revision(&self, main: u64, lsn: Lsn) {
+        if self.newest_revision.fetch_max(main, Ordering::AcqRel) < main {
+            self.anchors().note(main, lsn);
         }
-        let (was_live, lease) = match space.by_key.get(&**key).copied() {
-            Some(number) => {
-                let history = &mut space.slot_mut(number).history;
-                let newest = history.newest();
-                let before = (!newest.is_tombstone(), newest.lease);
-                history.push(version);
-                before
-            }
-            None => {
-                space.add(key, version);
-                (false, LeaseId::NONE)
-            }
-        };
-        space.live_count += u64::from(is_live);
-        space.live_count -= u64::from(was_live);
-        lease
     }
 
-    /// Calls `each` with every key of a range in order until it says stop.
-    pub(crate) fn walk<'a>(
-        &'a self,
+    /// Calls `each` with every key of a range that exists at a revision, in order, until it says
+    /// stop. It must not come back to the index.
+    pub(crate) fn walk(
+        &self,
         space: StreamId,
         range: &Range,
-        each: impl FnMut(&'a Bytes, &'a History) -> bool,
-    ) {
-        self.walk_from(space, range, None, each);
+        revision: u64,
+        each: impl FnMut(&Bytes, &Version) -> bool,
+    ) -> Result<()> {
+        self.walk_from(space, range, None, revision, each)
     }
 
     /// As [`walk`](Self::walk), from the first key after `after` on.
-    pub(crate) fn walk_from<'a>(
-        &'a self,
+    pub(crate) fn walk_from(
+        &self,
         space: StreamId,
         range: &Range,
         after: Option<&[u8]>,
-        mut each: impl FnMut(&'a Bytes, &'a History) -> bool,
-    ) {
-        let Some(space) = self.spaces.get(&space) else { return };
+        revision: u64,
+        mut each: impl FnMut(&Bytes, &Version) -> bool,
+    ) -> Result<()> {
         if range.is_single() && after.is_none() {
-            if let Some(number) = space.by_key.get(&*range.key) {
-                let slot = space.slot(*number);
-                each(&slot.key, &slot.history);
+            if let Some(version) = self.version(space, &range.key, revision)? {
+                each(&range.key, &version);
             }
-            return;
+            return Ok(());
         }
-        let Some((mut start, end)) = range.bounds() else { return };
-        if let Some(after) = after {
-            start = Bound::Excluded(after);
-        }
-        if empty(&start, &end) {
-            return;
-        }
-        let mut keys = space.order.range((start, end));
-        while let Some((_, number)) = keys.step() {
-            let slot = space.slot(*number);
-            if !each(&slot.key, &slot.history) {
-                return;
-            }
-        }
+        let Some(within) = Within::new(space, range, after) else { return Ok(()) };
+        self.tree.walk(within.bounds(), revision, false, |key, version| {
+            each(&key.slice(SPACE_LEN..), version)
+        })?;
+        Ok(())
     }
 
-    /// How many keys of a range exist now, when that is known without looking at each: in
-    /// keyspaces where no deleted key waits for compaction. O(log n).
-    pub(crate) fn quick_count(&self, space: StreamId, range: &Range) -> Option<u64> {
-        let Some(space) = self.spaces.get(&space) else { return Some(0) };
-        if range.is_all() {
-            return Some(space.live_count);
-        }
-        if space.live_count != space.by_key.len() as u64 {
-            return None;
-        }
-        let Some((start, end)) = range.bounds() else { return Some(0) };
-        if empty(&start, &end) {
-            return Some(0);
-        }
-        let bounds: Bounds<'_> = (start, end);
-        Some(space.order.count(bounds) as u64)
+    /// The keys of a range that were changed or deleted after a revision: the first one, and the
+    /// revision that did.
+    pub(crate) fn changed_after(
+        &self,
+        space: StreamId,
+        range: &Range,
+        revision: u64,
+    ) -> Result<Option<(Bytes, u64)>> {
+        let mut found = None;
+        let Some(within) = Within::new(space, range, None) else { return Ok(None) };
+        self.tree.walk(within.bounds(), u64::MAX, true, |key, version| {
+            if version.main > revision {
+                found = Some((key.slice(SPACE_LEN..), version.main));
+            }
+            found.is_none()
+        })?;
+        Ok(found)
     }
 
-    /// How many keys of a whole keyspace exist now.
-    pub(crate) fn live_count(&self, space: StreamId) -> u64 {
-        self.spaces.get(&space).map_or(0, |space| space.live_count)
+    /// How many keys of a range exist now, when that is known without looking at each.
+    pub(crate) fn quick_count(&self, space: StreamId, range: &Range) -> Result<Option<u64>> {
+        let Some(within) = Within::new(space, range, None) else { return Ok(Some(0)) };
+        Ok(self.tree.count(within.bounds())?)
     }
 
     /// The newest revision that changed a key.
     pub(crate) fn newest_revision(&self) -> u64 {
-        self.newest_revision
+        self.newest_revision.load(Ordering::Acquire)
     }
 
     /// A place in the log at or before the first change of a revision at or after this one.
     pub(crate) fn anchor(&self, revision: u64) -> Option<Lsn> {
-        let after = self.anchors.partition_point(|(at, _)| *at <= revision);
-        let place = self.anchors.get(after.saturating_sub(1))?;
-        Some(place.1)
+        self.anchors().before(revision)
     }
 
-    pub(crate) fn version_count(&self) -> u64 {
-        self.version_count
+    /// The places, to be written down.
+    pub(crate) fn encode_anchors(&self, out: &mut Vec<u8>) {
+        self.anchors().encode(out);
     }
 
-    pub(crate) fn spaces(&self) -> impl Iterator<Item = StreamId> {
-        self.spaces.keys().copied()
+    /// Keyspaces that have keys. O(log n) each.
+    pub(crate) fn spaces(&self) -> Result<Vec<StreamId>> {
+        let mut spaces = Vec::new();
+        let mut from = Some(Vec::new());
+        while let Some(start) = from {
+            let Some(key) = self.tree.first_key_from(&start)? else { break };
+            let Some(number) = key.first_chunk::<SPACE_LEN>() else { break };
+            let space = StreamId::new(u32::from_be_bytes(*number));
+            spaces.push(space);
+            from = after_space(space);
+        }
+        Ok(spaces)
     }
 
     /// Forgets a keyspace.
-    pub(crate) fn remove_space(&mut self, space: StreamId) {
-        if let Some(space) = self.spaces.remove(&space) {
-            let versions: usize = space.histories().map(|h| h.versions().len()).sum();
-            self.version_count -= versions as u64;
-        }
-    }
-
-    /// Compacts up to `count` keys of a keyspace after `after`: how many versions went, and the
-    /// last key seen, or `None` at the end.
-    pub(crate) fn compact_some(
-        &mut self,
-        space: StreamId,
-        after: Option<&[u8]>,
-        revision: u64,
-        count: usize,
-    ) -> (usize, Option<Bytes>) {
-        let Some(space) = self.spaces.get_mut(&space) else { return (0, None) };
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let bounds: Bounds<'_> = (start, Bound::Unbounded);
-        let mut piece: Vec<u32> = Vec::with_capacity(count);
-        let mut keys = space.order.range(bounds);
-        while piece.len() < count
-            && let Some((_, number)) = keys.step()
-        {
-            piece.push(*number);
-        }
-        let last = piece.last().filter(|_| piece.len() == count);
-        let last = last.map(|number| space.slot(*number).key.clone());
-        let mut dropped = 0;
-        for number in piece {
-            let (gone, is_dead) = space.slot_mut(number).history.compact(revision);
-            dropped += gone;
-            if is_dead {
-                space.remove(number);
-            }
-        }
-        self.version_count -= dropped as u64;
-        (dropped, last)
-    }
-
-    /// The first LSN that holds a readable version.
-    pub(crate) fn oldest_lsn(&self) -> Option<Lsn> {
-        let histories = self.spaces.values().flat_map(Space::histories);
-        histories.flat_map(History::versions).map(|version| version.lsn).min()
-    }
-}
-
-fn empty(start: &Bound<&[u8]>, end: &Bound<&[u8]>) -> bool {
-    match (start, end) {
-        (Bound::Included(start), Bound::Excluded(end))
-        | (Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        _ => false,
+    pub(crate) fn remove_space(&self, space: StreamId) {
+        let start = space.get().to_be_bytes();
+        let end = after_space(space).unwrap_or_else(|| vec![u8::MAX; SPACE_LEN + 1]);
+        self.tree.forget(&start, &end);
     }
 }

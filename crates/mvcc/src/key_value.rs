@@ -3,6 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
+use cairn_codec::varint;
+use cairn_lsm::EntryRef;
 use cairn_types::Lsn;
 
 /// Number of a lease; 0 stands for none. etcd's clients also use negative ones.
@@ -92,6 +94,64 @@ impl Version {
             mod_revision: self.main,
             version: self.version,
             lease: self.lease,
+        }
+    }
+}
+
+const TAG_LOG: u8 = 0;
+const TAG_INLINE: u8 = 1;
+
+/// In a table: revisions since the creation, version and lease as varints, a tag, and after tag 1
+/// the value.
+impl cairn_lsm::Version for Version {
+    fn sequence(&self) -> u64 {
+        self.main
+    }
+
+    fn is_tombstone(&self) -> bool {
+        self.version == 0
+    }
+
+    fn reference(&self) -> u64 {
+        self.lsn.get()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        varint::put(out, self.main - self.create.min(self.main));
+        varint::put(out, self.version);
+        varint::put(out, varint::zigzag(self.lease.get()));
+        match &self.place {
+            Place::Log => out.push(TAG_LOG),
+            Place::Inline(value) => {
+                out.push(TAG_INLINE);
+                out.extend_from_slice(value);
+            }
+        }
+    }
+
+    fn decode(entry: &EntryRef<'_>) -> Option<Self> {
+        let mut at = entry.value;
+        let since = varint::take(&mut at)?;
+        let version = varint::take(&mut at)?;
+        let lease = LeaseId::new(varint::unzigzag(varint::take(&mut at)?));
+        let (tag, value) = at.split_first()?;
+        let place = match *tag {
+            TAG_LOG if value.is_empty() => Place::Log,
+            TAG_INLINE => Place::Inline(Bytes::copy_from_slice(value)),
+            _ => return None,
+        };
+        let main = entry.sequence;
+        let create = main.checked_sub(since)?;
+        if entry.tombstone != (version == 0) {
+            return None;
+        }
+        Some(Self { main, create, version, lease, lsn: Lsn::new(entry.reference), place })
+    }
+
+    fn heap_len(&self) -> usize {
+        match &self.place {
+            Place::Inline(value) => value.len(),
+            Place::Log => 0,
         }
     }
 }

@@ -40,21 +40,21 @@ pub struct LeaseInfo {
 }
 
 #[derive(Debug)]
-struct Lease {
-    ttl: i64,
+pub(crate) struct Lease {
+    pub(crate) ttl: i64,
     /// The record of the grant or the last renewal.
-    lsn: Lsn,
+    pub(crate) lsn: Lsn,
     /// Time of day of the grant or the last renewal.
-    renewed_at: Timestamp,
+    pub(crate) renewed_at: Timestamp,
     /// Monotonic time.
     expires_at: Duration,
-    keys: BTreeSet<(StreamId, Bytes)>,
+    pub(crate) keys: BTreeSet<(StreamId, Bytes)>,
 }
 
 /// All leases.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
-    by_id: BTreeMap<LeaseId, Lease>,
+    pub(crate) by_id: BTreeMap<LeaseId, Lease>,
 }
 
 impl Leases {
@@ -190,7 +190,7 @@ impl Planner<'_> {
         let keys = self.leases.keys(id).ok_or(Error::LeaseNotFound { id })?;
         let mut deleted = 0;
         for (space, key) in keys {
-            if self.view().get(*space, key).is_some() {
+            if self.view().get(*space, key)?.is_some() {
                 self.tombstone(*space, key.clone());
                 deleted += 1;
             }

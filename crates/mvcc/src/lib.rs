@@ -32,14 +32,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anchors;
 mod compact;
 mod error;
 mod fingerprint;
 mod hashes;
-mod history;
 mod index;
 mod key_value;
 mod lease;
+mod maintain;
+mod notes;
 mod open;
 mod overlay;
 mod plan;
@@ -52,6 +54,7 @@ mod turn;
 mod txn;
 mod watch;
 
+pub use cairn_lsm::{TreeOptions, TreeStats};
 pub use compact::Compacted;
 pub use error::{Error, Result};
 pub use key_value::{KeyValue, LeaseId};

@@ -2,16 +2,19 @@
 //! reader beside a writing process keeps up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use cairn_codec::RecordKind;
+use cairn_lsm::{Opened, Position, Tree};
 use cairn_segment::{Log, RecordRef};
-use cairn_types::Lsn;
+use cairn_types::{ErrorKind, Lsn};
 
 use crate::index::Index;
 use crate::key_value::{LeaseId, Version, place_of};
 use crate::lease::Leases;
+use crate::maintain::{Maintenance, fits};
+use crate::notes::Notes;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::store::{Shared, WriteState};
 use crate::turn::Turn;
@@ -34,28 +37,44 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
-        let start = log.start_lsn();
-        let mut seed = [0; 8];
-        log.rng().fill(&mut seed);
-        let state = WriteState { current: FIRST_REVISION, applied: start, ..Default::default() };
-        let store = Self {
-            shared: Arc::new(Shared {
-                log,
-                options,
-                write: Mutex::new(state),
-                index: RwLock::new(Index::new(u64::from_le_bytes(seed))),
-                leases: Mutex::new(Leases::default()),
-                turn: Turn::default(),
-                published: AtomicU64::new(FIRST_REVISION),
-                oldest: AtomicU64::new(0),
-            }),
+        let (tree, opened) = open_tables(&log, &options)?;
+        let notes = match opened.position.lsn {
+            0 => Notes { current: FIRST_REVISION, ..Notes::default() },
+            _ => Notes::decode(&opened.notes).ok_or(Error::Damaged {
+                lsn: Lsn::new(opened.position.lsn),
+                cause: "the notes of its tables cannot be decoded",
+            })?,
         };
+        let applied = Lsn::new(opened.position.lsn).max(log.start_lsn());
+        let state = WriteState {
+            current: notes.current,
+            applied,
+            flushed: applied,
+            last_change: notes.last_change,
+            ..WriteState::default()
+        };
+        let shared = Shared {
+            index: Index::new(tree, opened.sequence, notes.anchors),
+            options,
+            write: Mutex::new(state),
+            leases: Mutex::new(notes.leases),
+            maintenance: Maintenance::default(),
+            turn: Turn::default(),
+            published: AtomicU64::new(notes.current),
+            oldest: AtomicU64::new(notes.oldest),
+            log,
+        };
+        let store = Self { shared: Arc::new(shared) };
         store.replay()?;
         let clock = store.log().clock().clone();
         store.leases().arm(options.lease_restart, clock.now(), clock.monotonic());
         let oldest = store.compact_revision();
         if oldest > 0 {
             store.drop_versions(oldest);
+        }
+        if !store.log().is_read_only() && store.log().config().background {
+            // Without a thread the writer does the work.
+            let _started = store.start_maintenance();
         }
         Ok(store)
     }
@@ -81,13 +100,28 @@ impl Store {
         self.replay()
     }
 
-    /// Applies all visible records that are not applied yet.
+    /// Applies all visible records that are not applied yet. What comes together on the way is
+    /// flushed: memory holds its budget however long the log is.
     fn replay(&self) -> Result<()> {
+        let tree = &self.shared.index.tree;
+        while self.replay_some(REPLAY_PIECE)? {
+            tree.trim(REPLAY_PIECE);
+            if tree.needs_flush() && !self.shared.log.is_read_only() {
+                self.flush()?;
+                while tree.work(REPLAY_PIECE)? {}
+            }
+        }
+        self.shared.published.fetch_max(self.write_state().current, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Applies about so many records, ending between two revisions; says whether there is more.
+    fn replay_some(&self, most: usize) -> Result<bool> {
         let mut state = self.write_state();
-        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.shared.index.tree.begin_write();
         let mut leases = self.leases();
         let mut replay = Replay {
-            index: &mut index,
+            index: &self.shared.index,
             leases: &mut leases,
             current: state.current,
             oldest: self.compact_revision(),
@@ -95,16 +129,23 @@ impl Store {
             now: self.shared.log.clock().monotonic(),
         };
         let mut position = state.applied;
-        while let Some((from, to)) = self.shared.log.next_keys(position)? {
+        let mut count = 0;
+        let mut more = false;
+        'log: while let Some((from, to)) = self.shared.log.next_keys(position)? {
             let mut scan = self.shared.log.scan(from);
             while scan.position() < to {
                 let Some(record) = scan.next_record()? else { break };
+                if count >= most && replay.begins_revision(&record) {
+                    position = record.lsn;
+                    more = true;
+                    break 'log;
+                }
                 replay.apply(&record)?;
+                count += 1;
             }
             position = to;
         }
-        let (current, oldest) = (replay.current, replay.oldest);
-        let last_change = replay.last_change;
+        let (current, oldest, last_change) = (replay.current, replay.oldest, replay.last_change);
         state.current = current;
         state.applied = position;
         state.last_change = last_change;
@@ -112,16 +153,37 @@ impl Store {
         state.recent.clear();
         state.recent_after = current;
         self.shared.oldest.fetch_max(oldest, Ordering::AcqRel);
-        drop((index, leases, state));
-        self.shared.published.fetch_max(current, Ordering::AcqRel);
-        Ok(())
+        Ok(more)
+    }
+}
+
+/// Records replayed between two looks at the budget of memory.
+const REPLAY_PIECE: usize = 20_000;
+
+/// The directory of the tables within the store's.
+const TABLES: &str = "tables";
+
+/// Opens the tables that belong to a log; those that do not, or are damaged while the log is
+/// there whole, are built again.
+fn open_tables(log: &Log, options: &Options) -> Result<(Tree<Version>, Opened)> {
+    let (vfs, rng, store) = (log.vfs().clone(), &**log.rng(), log.store_id());
+    let fits = |position: &Position| Ok(fits(log, position));
+    if log.is_read_only() {
+        return Ok(Tree::open_read_only(vfs, TABLES, options.tree, rng, store, fits)?);
+    }
+    match Tree::open(vfs.clone(), TABLES, options.tree, rng, store, fits) {
+        Err(error) if error.kind() == ErrorKind::Corrupt && log.start_lsn() == Lsn::new(0) => {
+            Tree::<Version>::discard(&*vfs, TABLES)?;
+            Ok(Tree::open(vfs, TABLES, options.tree, rng, store, fits)?)
+        }
+        outcome => Ok(outcome?),
     }
 }
 
 /// The state that records are applied to. Reads no clock: `now` is only what leases are armed
 /// with afterwards.
 struct Replay<'a> {
-    index: &'a mut Index,
+    index: &'a Index,
     leases: &'a mut Leases,
     current: u64,
     oldest: u64,
@@ -130,6 +192,12 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// Whether a record is the first change of a revision.
+    fn begins_revision(&self, record: &RecordRef<'_>) -> bool {
+        let is_change = matches!(record.view.kind, RecordKind::PUT | RecordKind::DELETE);
+        is_change && record.view.sequence > self.current
+    }
+
     fn apply(&mut self, record: &RecordRef<'_>) -> Result<()> {
         let damaged = |cause| Error::Damaged { lsn: record.lsn, cause };
         let payload = || record.payload().unwrap_or_default();
@@ -197,10 +265,9 @@ impl Replay<'_> {
         if main < self.current || main <= FIRST_REVISION {
             return Err(damaged("its revision runs backwards"));
         }
-        let repeated = self
-            .index
-            .history(record.view.stream, key)
-            .is_some_and(|history| history.newest().main >= main);
+        self.index.load(record.view.stream, key)?;
+        let newest = self.index.newest(record.view.stream, key)?;
+        let repeated = newest.is_some_and(|newest| newest.main >= main);
         if repeated {
             return Err(damaged("its key has a newer or equal revision already"));
         }

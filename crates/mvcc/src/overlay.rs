@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use cairn_types::{PayloadHash, StreamId};
 
+use crate::Result;
 use crate::index::Index;
 use crate::key_value::{KeyValue, LeaseId, Version};
 use crate::request::Range;
@@ -140,49 +141,68 @@ pub(crate) struct View<'a> {
     pub(crate) overlay: Option<&'a Overlay>,
 }
 
+/// A version that was found for one key.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Stored(Version),
+    Planned(&'a Planned, u64),
+}
+
+impl Found<'_> {
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        match self {
+            Self::Stored(version) => Seen::Stored(version),
+            Self::Planned(change, main) => Seen::Planned(change, *main),
+        }
+    }
+}
+
 impl<'a> View<'a> {
     /// The version of one key.
-    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Option<Seen<'a>> {
+    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Result<Option<Found<'a>>> {
         if let Some(change) = self.overlay.and_then(|overlay| overlay.get(space, key)) {
-            return (change.version != 0).then_some(Seen::Planned(change, self.revision + 1));
+            let exists = change.version != 0;
+            return Ok(exists.then_some(Found::Planned(change, self.revision + 1)));
         }
-        self.index.version(space, key, self.revision).map(Seen::Stored)
+        Ok(self.index.version(space, key, self.revision)?.map(Found::Stored))
     }
 
-    /// Calls `each` with every key of a range that exists, in order, until it says stop.
+    /// Calls `each` with every key of a range that exists, in order, until it says stop. It must
+    /// not come back to the index.
     pub(crate) fn walk(
         &self,
         space: StreamId,
         range: &Range,
-        mut each: impl FnMut(&'a Bytes, Seen<'a>) -> bool,
-    ) {
+        mut each: impl FnMut(&Bytes, Seen<'_>) -> bool,
+    ) -> Result<()> {
         let overlay = self.overlay.filter(|overlay| !overlay.is_empty());
         let Some(overlay) = overlay else {
-            self.index.walk(space, range, |key, history| match history.at(self.revision) {
-                Some(version) => each(key, Seen::Stored(version)),
-                None => true,
+            return self.index.walk(space, range, self.revision, |key, version| {
+                each(key, Seen::Stored(version))
             });
-            return;
         };
-        let mut planned = overlay.range(space, range).into_iter().peekable();
         let main = self.revision + 1;
-        let mut merged: Vec<(&'a Bytes, Seen<'a>)> = Vec::new();
-        self.index.walk(space, range, |key, history| {
-            while let Some(change) = planned.next_if(|change| change.key < *key) {
-                merged.push((&change.key, Seen::Planned(change, main)));
+        let mut planned = overlay.range(space, range).into_iter().peekable();
+        // A planned deletion is shown to nobody.
+        let seen = |change: &'a Planned| {
+            (change.version != 0).then_some((&change.key, Seen::Planned(change, main)))
+        };
+        let mut go_on = true;
+        self.index.walk(space, range, self.revision, |key, version| {
+            while go_on && let Some(change) = planned.next_if(|change| change.key < *key) {
+                go_on = seen(change).is_none_or(|(key, seen)| each(key, seen));
             }
-            if let Some(change) = planned.next_if(|change| change.key == *key) {
-                merged.push((&change.key, Seen::Planned(change, main)));
-            } else if let Some(version) = history.at(self.revision) {
-                merged.push((key, Seen::Stored(version)));
+            if go_on {
+                go_on = match planned.next_if(|change| change.key == *key) {
+                    Some(change) => seen(change).is_none_or(|(key, seen)| each(key, seen)),
+                    None => each(key, Seen::Stored(version)),
+                };
             }
-            true
-        });
-        merged.extend(planned.map(|change| (&change.key, Seen::Planned(change, main))));
-        for (key, seen) in merged {
-            if seen.version() != 0 && !each(key, seen) {
-                return;
-            }
+            go_on
+        })?;
+        while go_on && let Some(change) = planned.next() {
+            go_on = seen(change).is_none_or(|(key, seen)| each(key, seen));
         }
+        Ok(())
     }
 }

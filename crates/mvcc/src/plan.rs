@@ -8,7 +8,7 @@ use cairn_types::{StreamId, limits};
 use crate::hashes::Hashes;
 use crate::key_value::LeaseId;
 use crate::lease::Leases;
-use crate::overlay::{Overlay, Planned, Seen, View};
+use crate::overlay::{Found, Overlay, Planned, Seen, View};
 use crate::range::{check_request, collect, finish};
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::request::{DeleteRange, Put, RangeRequest};
@@ -88,7 +88,7 @@ impl Planner<'_> {
             0 => self.view(),
             revision => View { index: self.index, revision, overlay: None },
         };
-        finish(collect(&view, request), request, &self.values, self.answer_revision())
+        finish(collect(&view, request)?, request, &self.values, self.answer_revision())
     }
 
     pub(crate) fn check_revision(&self, revision: u64) -> Result<()> {
@@ -117,8 +117,8 @@ impl Planner<'_> {
         if !put.lease.is_none() && !self.leases.contains(put.lease) {
             return Err(Error::LeaseNotFound { id: put.lease });
         }
-        let absent = || self.view().get(put.space, &put.key).is_none();
-        if (put.ignore_value || put.ignore_lease) && absent() {
+        let needs_key = put.ignore_value || put.ignore_lease;
+        if needs_key && self.view().get(put.space, &put.key)?.is_none() {
             return Err(Error::KeyNotFound { key: put.key.clone() });
         }
         Ok(())
@@ -134,7 +134,8 @@ impl Planner<'_> {
             return Err(Error::DuplicateKey { key: put.key.clone() });
         }
         let revision = self.revision();
-        let seen = self.view().get(put.space, &put.key);
+        let found = self.view().get(put.space, &put.key)?;
+        let seen = found.as_ref().map(Found::seen);
         let (create, version, old_lease) = seen.map_or((revision, 1, LeaseId::NONE), |seen| {
             (seen.create(), seen.version() + 1, seen.lease())
         });
@@ -184,7 +185,7 @@ impl Planner<'_> {
                 previous.push(seen.to_candidate(key));
             }
             true
-        });
+        })?;
         if let Some(key) = duplicate {
             return Err(Error::DuplicateKey { key });
         }

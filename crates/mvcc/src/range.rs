@@ -42,15 +42,19 @@ pub(crate) fn check_request(request: &RangeRequest) -> Result<()> {
 }
 
 /// Collects what a request asks for; values stay unread unless they decide the order.
-pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Collected {
+pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Result<Collected> {
     let mut found = Collected { candidates: Vec::new(), count: 0, more: false };
     let sorted = request.needs_sort();
     let filtered = request.has_filters();
     let newest = view.overlay.is_none() && view.revision >= view.index.newest_revision();
-    let counted = if newest { view.index.quick_count(request.space, &request.range) } else { None };
+    let wants_count = request.count_only || !request.without_count;
+    let counted = match newest && wants_count && !request.range.is_single() {
+        true => view.index.quick_count(request.space, &request.range)?,
+        false => None,
+    };
     if let (Some(count), true) = (counted, request.count_only) {
         found.count = count;
-        return found;
+        return Ok(found);
     }
     // With the count known, a page need not look further than its end.
     let stop_at_the_page = !sorted && !filtered && (request.without_count || counted.is_some());
@@ -67,11 +71,11 @@ pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Collected {
             return !stop_at_the_page;
         }
         true
-    });
+    })?;
     if let Some(count) = counted {
         found.count = count;
     }
-    found
+    Ok(found)
 }
 
 /// Reads the values and brings results into order.
@@ -182,18 +186,15 @@ impl Scan {
         }
         let most = if self.after.is_none() { FIRST_PIECE } else { PIECE };
         let mut piece = Vec::with_capacity(most);
-        let mut last = None;
         let index = self.store.index();
-        index.walk_from(self.space, &self.range, self.after.as_deref(), |key, history| {
-            if let Some(version) = history.at(self.revision) {
-                piece.push((key.clone(), version.clone()));
-            }
-            last = Some(key.clone());
+        let after = self.after.as_deref();
+        index.walk_from(self.space, &self.range, after, self.revision, |key, version| {
+            piece.push((key.clone(), version.clone()));
             piece.len() < most
-        });
-        drop(index);
+        })?;
+        self.store.check_kept(self.revision)?;
         self.done = piece.len() < most;
-        self.after = last.or(self.after.take());
+        self.after = piece.last().map(|(key, _)| key.clone()).or(self.after.take());
         self.ready = piece.into_iter();
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,14 +13,15 @@ use crate::hashes::Hashes;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::{LeaseInfo, LeaseRestart, Leases};
+use crate::maintain::Maintenance;
 use crate::overlay::{Overlay, View};
 use crate::plan::Planner;
 use crate::range::{check_request, collect, finish};
 use crate::record::LeaseRecord;
-use crate::request::{DeleteRange, Put, RangeRequest, Txn};
+use crate::request::{DeleteRange, Put, Range, RangeRequest, Txn};
 use crate::turn::Turn;
 use crate::txn::{DeleteResponse, PutResponse, TxnResponse};
-use crate::{Error, KeyValue, RangeResponse, Result};
+use crate::{Error, KeyValue, RangeResponse, Result, TreeOptions};
 
 /// How a store behaves.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,17 @@ pub struct Options {
     pub lease_ttl_min: i64,
     /// What happens to leases when the store is opened again.
     pub lease_restart: LeaseRestart,
+    /// Of the index: its budget of memory, its tables.
+    pub tree: TreeOptions,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lease_ttl_min: 1, lease_restart: LeaseRestart::default() }
+        Self {
+            lease_ttl_min: 1,
+            lease_restart: LeaseRestart::default(),
+            tree: TreeOptions::default(),
+        }
     }
 }
 
@@ -48,7 +55,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) options: Options,
     pub(crate) write: Mutex<WriteState>,
-    pub(crate) index: RwLock<Index>,
+    pub(crate) index: Index,
+    pub(crate) maintenance: Maintenance,
     pub(crate) leases: Mutex<Leases>,
     pub(crate) turn: Turn,
     /// What readers see.
@@ -64,6 +72,8 @@ pub(crate) struct WriteState {
     pub(crate) current: u64,
     /// Records before this LSN are applied.
     pub(crate) applied: Lsn,
+    /// Records before this LSN are in tables.
+    pub(crate) flushed: Lsn,
     /// The record that last changed or confirmed the current revision.
     pub(crate) last_change: Option<Lsn>,
     /// Values that the log does not show yet.
@@ -112,7 +122,7 @@ pub struct Stats {
     pub revision: u64,
     /// Oldest revision that can be read.
     pub compact_revision: u64,
-    /// Versions that can be read, tombstones included.
+    /// Versions in memory or else in tables, tombstones and what merges will drop included.
     pub version_count: u64,
     /// Leases.
     pub lease_count: u64,
@@ -165,8 +175,28 @@ impl Store {
         self.shared.oldest.load(Ordering::Acquire)
     }
 
-    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.shared.index.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn index(&self) -> &Index {
+        &self.shared.index
+    }
+
+    /// Refuses an answer when its revision was compacted away while it was looked for.
+    pub(crate) fn check_kept(&self, revision: u64) -> Result<()> {
+        let oldest = self.compact_revision();
+        if revision < oldest {
+            return Err(Error::Compacted { requested: revision, oldest });
+        }
+        Ok(())
+    }
+
+    /// Reads at a revision; at the current one again when a compaction came in between.
+    fn read_at<T>(&self, asked: u64, read: impl Fn(u64) -> Result<T>) -> Result<T> {
+        loop {
+            let revision = self.readable(asked)?;
+            let answer = read(revision)?;
+            if self.compact_revision() <= revision {
+                return Ok(answer);
+            }
+        }
     }
 
     pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
@@ -202,16 +232,18 @@ impl Store {
     /// # Errors
     /// The log's, when the value has to be read from it.
     pub fn value(&self, space: StreamId, key: &[u8]) -> Result<Option<Bytes>> {
-        let revision = self.revision();
-        let lsn = {
-            let index = self.index();
-            match index.version(space, key, revision) {
-                None => return Ok(None),
-                Some(Version { place: Place::Inline(value), .. }) => {
-                    return Ok(Some(value.clone()));
-                }
-                Some(version) => version.lsn,
-            }
+        let found = self.read_at(0, |revision| {
+            self.index().with_version(space, key, revision, |version| {
+                version.map(|version| match &version.place {
+                    Place::Inline(value) => Ok(value.clone()),
+                    Place::Log => Err(version.lsn),
+                })
+            })
+        })?;
+        let lsn = match found {
+            None => return Ok(None),
+            Some(Ok(value)) => return Ok(Some(value)),
+            Some(Err(lsn)) => lsn,
         };
         Values::published(&self.shared.log).read_log(lsn).map(Some)
     }
@@ -221,10 +253,8 @@ impl Store {
     /// # Errors
     /// [`Error::Compacted`], [`Error::FutureRevision`], the log's.
     pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
-        let revision = self.readable(revision)?;
-        let Some(version) = self.index().version(space, key, revision).cloned() else {
-            return Ok(None);
-        };
+        let found = self.read_at(revision, |at| self.index().version(space, key, at))?;
+        let Some(version) = found else { return Ok(None) };
         let value = Values::published(&self.shared.log).read(&version)?;
         Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
     }
@@ -237,11 +267,10 @@ impl Store {
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
         check_request(request)?;
         let current = self.revision();
-        let revision = self.readable(request.revision)?;
-        let found = {
-            let index = self.index();
-            collect(&View { index: &index, revision, overlay: None }, request)
-        };
+        let (revision, found) = self.read_at(request.revision, |revision| {
+            let view = View { index: self.index(), revision, overlay: None };
+            Ok((revision, collect(&view, request)?))
+        })?;
         finish(found, request, &Values::published(&self.shared.log), current.max(revision))
     }
 
@@ -280,10 +309,7 @@ impl Store {
     /// The log's.
     pub fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<KeyValue>> {
         let published = self.revision();
-        let versions: Vec<Version> = match self.index().history(space, key) {
-            Some(history) => history.versions().to_vec(),
-            None => Vec::new(),
-        };
+        let versions = self.index().history(space, key)?;
         let values = Values::published(&self.shared.log);
         let visible = versions.iter().filter(|version| version.main <= published);
         visible
@@ -335,11 +361,12 @@ impl Store {
         expect: &[Expect],
         plan: impl FnOnce(&mut Planner<'_>) -> Result<T>,
     ) -> Result<Submitted<T>> {
+        self.maintain_before_write()?;
         let mut state = self.write_state();
-        let index = self.index();
+        let _writing = self.index().tree.begin_write();
         let mut leases = self.leases();
         let mut planner = Planner {
-            index: &index,
+            index: self.index(),
             leases: &leases,
             values: Values { log: &self.shared.log, unpublished: Some(&state.unpublished) },
             base: state.current,
@@ -357,15 +384,20 @@ impl Store {
             return Ok(Submitted { answer, revision, ticket: None });
         }
         let draft = planner.draft()?;
+        // Whatever can fail comes before the log says that it happened.
+        for change in planner.overlay.changes() {
+            self.index().load(change.space, &change.key)?;
+        }
         let ticket = self.shared.log.submit(&draft, expect)?;
         let Planner { overlay, lease_records, compaction, .. } = planner;
-        drop(index);
         self.apply(&mut state, &mut leases, &overlay, &lease_records, &ticket.appended);
         if let Some(compaction) = compaction {
             self.shared.oldest.fetch_max(compaction.oldest, Ordering::AcqRel);
             state.last_change = Some(ticket.appended.first_lsn);
         }
-        Ok(Submitted { answer, revision: state.current, ticket: Some(ticket) })
+        let revision = state.current;
+        drop((leases, state));
+        Ok(Submitted { answer, revision, ticket: Some(ticket) })
     }
 
     /// Takes a batch that has its place in the log into the index.
@@ -388,7 +420,6 @@ impl Store {
         // A compaction has its record before the changes, and never comes with any.
         if !overlay.is_empty() {
             let main = state.current + 1;
-            let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
             for change in overlay.changes() {
                 let (value, at) = (change.value.as_ref(), Lsn::new(lsn));
                 let place = place_of(value.map_or(&[][..], |(value, _)| value));
@@ -403,13 +434,14 @@ impl Store {
                     lsn: at,
                     place,
                 };
-                let before = index.insert(change.space, &change.key, version);
+                let before = self.index().insert(change.space, &change.key, version);
                 leases.move_key(change.space, &change.key, before, change.lease);
                 remember(state, main, change.space, &change.key);
                 lsn += 1;
             }
             state.current = main;
             state.last_change = Some(appended.first_lsn);
+            self.shared.maintenance.note_written(overlay.changes().len());
         }
         for record in lease_records {
             if let LeaseRecord::Revoked { id, .. } = record {
@@ -469,21 +501,26 @@ impl Store {
         Stats {
             revision: self.revision(),
             compact_revision: self.compact_revision(),
-            version_count: self.index().version_count(),
+            version_count: self.tree_stats().version_count(),
             lease_count: self.leases().ids().len() as u64,
         }
     }
 
     /// Numbers of the keyspaces that hold or held keys.
-    #[must_use]
-    pub fn spaces(&self) -> Vec<StreamId> {
-        self.index().spaces().collect()
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn spaces(&self) -> Result<Vec<StreamId>> {
+        self.index().spaces()
     }
 
-    /// How many keys a keyspace holds now. O(1).
-    #[must_use]
-    pub fn key_count(&self, space: StreamId) -> u64 {
-        self.index().live_count(space)
+    /// How many keys a keyspace holds now.
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn key_count(&self, space: StreamId) -> Result<u64> {
+        let request = RangeRequest { count_only: true, ..RangeRequest::new(space, Range::all()) };
+        Ok(self.range(&request)?.count)
     }
 
     /// The first place in the log that a readable version needs; retention must stop there.
@@ -491,15 +528,14 @@ impl Store {
     pub fn oldest_needed(&self) -> Option<Lsn> {
         let last = self.write_state().last_change;
         let leases = self.leases().oldest_lsn();
-        let versions = self.index().oldest_lsn();
+        let versions = self.index().tree.least_reference().map(Lsn::new);
         [last, leases, versions].into_iter().flatten().min()
     }
 
     /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying.
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
-        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.remove_space(space);
+        self.index().remove_space(space);
     }
 }
 

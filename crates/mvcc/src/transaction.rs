@@ -278,16 +278,16 @@ impl Transaction {
 
     /// The same for a transaction that ran longer than changes are remembered.
     fn check_in_index(&self, planner: &Planner<'_>) -> Result<()> {
-        let changed = |space: StreamId, key: &Bytes| {
-            let newest = planner.index.history(space, key)?.newest();
-            (newest.main > self.snapshot).then_some(newest.main)
+        let changed = |space: StreamId, key: &Bytes| -> Result<Option<u64>> {
+            let newest = planner.index.newest(space, key)?;
+            Ok(newest.map(|newest| newest.main).filter(|main| *main > self.snapshot))
         };
         let keys: Vec<&Key> = match self.isolation {
             Isolation::Snapshot => self.work.writes.keys().collect(),
             Isolation::Serializable => self.work.read_keys.iter().collect(),
         };
         for (space, key) in keys {
-            if let Some(revision) = changed(*space, key) {
+            if let Some(revision) = changed(*space, key)? {
                 return Err(Error::Conflict { key: key.clone(), revision });
             }
         }
@@ -300,14 +300,7 @@ impl Transaction {
             return Err(Error::Compacted { requested, oldest });
         }
         for (space, range) in &self.work.read_ranges {
-            let mut conflict = None;
-            planner.index.walk(*space, range, |key, history| {
-                let newest = history.newest().main;
-                if newest > self.snapshot {
-                    conflict = Some((key.clone(), newest));
-                }
-                conflict.is_none()
-            });
+            let conflict = planner.index.changed_after(*space, range, self.snapshot)?;
             if let Some((key, revision)) = conflict {
                 return Err(Error::Conflict { key, revision });
             }

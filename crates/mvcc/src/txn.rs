@@ -249,7 +249,7 @@ fn holds(view: &View<'_>, compare: &Compare, planner: &Planner<'_>) -> Result<bo
             Err(error) => failed = Some(error),
         }
         all && failed.is_none()
-    });
+    })?;
     match failed {
         Some(error) => Err(error),
         None if !found => one_holds(compare, None, planner),

@@ -11,7 +11,7 @@ mod transactions;
 
 use std::sync::Arc;
 
-use cairn_mvcc::{KeyValue, Options, Put, RangeRequest, Store};
+use cairn_mvcc::{KeyValue, Options, Put, RangeRequest, Store, TreeOptions};
 use cairn_segment::{Log, LogConfig};
 use cairn_types::StreamId;
 use cairn_vfs::{ManualClock, MemVfs, SeededRng, Vfs};
@@ -32,6 +32,13 @@ impl Lab {
         Self { vfs: MemVfs::new(), clock, options: Options::default() }
     }
 
+    /// The same with an index so small that a few keys are flushed, merged and evicted.
+    pub(crate) fn cramped() -> Self {
+        let mut lab = Self::new();
+        lab.options.tree = cramped();
+        lab
+    }
+
     pub(crate) fn open(&self) -> Store {
         let config =
             LogConfig { segment_size: 64 << 10, background: false, ..LogConfig::default() };
@@ -43,6 +50,19 @@ impl Lab {
             .open()
             .expect("opens");
         Store::open_with(log, self.options).expect("opens")
+    }
+}
+
+/// Settings under which a few keys already fill memory, tables and levels.
+pub(crate) fn cramped() -> TreeOptions {
+    TreeOptions {
+        memory_len: 1 << 10,
+        flush_len: 1 << 9,
+        block_len: 128,
+        table_len: 1 << 10,
+        level_len: 2 << 10,
+        flushed_max: 2,
+        ..TreeOptions::default()
     }
 }
 

@@ -13,6 +13,8 @@ enum Step {
     Grant(u8),
     Revoke(u8),
     Compact(u8),
+    Flush,
+    Merge,
     Reopen,
 }
 
@@ -24,6 +26,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1_u8..4).prop_map(Step::Grant),
         1 => (1_u8..4).prop_map(Step::Revoke),
         1 => (0_u8..100).prop_map(Step::Compact),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Merge),
         1 => Just(Step::Reopen),
     ]
 }
@@ -85,6 +89,8 @@ fn run(store: &Store, model: &mut Model, step: &Step) {
                 model.oldest = target;
             }
         }
+        Step::Flush => store.flush().expect("flushes"),
+        Step::Merge => store.merge_tables().expect("merges"),
         Step::Reopen => {}
     }
 }
@@ -104,7 +110,7 @@ fn check(store: &Store, model: &Model) {
             .expect("reads");
         assert_eq!(scanned, response.kvs);
     }
-    assert_eq!(store.key_count(S) as usize, model.at(model.revision).len());
+    assert_eq!(store.key_count(S).expect("counts") as usize, model.at(model.revision).len());
     let from = model.oldest.max(2);
     let mut watcher = store.watch(WatchRequest::new(S, Range::all()).from(from)).expect("watches");
     let mut changes = Vec::new();
@@ -120,8 +126,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn m05_every_revision_reads_as_in_the_model(steps in proptest::collection::vec(step(), 1..60)) {
-        let lab = Lab::new();
+    fn m05_every_revision_reads_as_in_the_model(
+        steps in proptest::collection::vec(step(), 1..60),
+        cramped in any::<bool>(),
+    ) {
+        let lab = if cramped { Lab::cramped() } else { Lab::new() };
         let mut store = lab.open();
         let mut model = Model::new();
         for step in &steps {
@@ -135,6 +144,7 @@ proptest! {
             }
         }
         check(&store, &model);
+        store.verify_tables().expect("all tables are well");
         prop_assert!(store.log().verify(&Default::default()).expect("verifies").is_intact());
     }
 }

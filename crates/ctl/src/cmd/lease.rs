@@ -80,7 +80,7 @@ pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -
         None | Some(Keyspaces::List) => {
             let engine = open_current(cli)?;
             for space in engine.keyspaces() {
-                let (name, keys) = (space.name(), space.len());
+                let (name, keys) = (space.name(), space.key_count()?);
                 let object = json!({ "keyspace": name.as_str(), "keys": keys });
                 say(cli, format!("{name:<20} {keys} keys"), object, out)?;
             }

@@ -92,7 +92,7 @@ fn keys(engine: &Engine, out: &mut impl Write) -> Result<()> {
         let text = String::from_utf8_lossy(&value.unwrap_or_default()).into_owned();
         text.split(',').next().unwrap_or_default().to_owned()
     };
-    let (count, sfo) = (airports.len(), name(airports.get("SFO")?));
+    let (count, sfo) = (airports.key_count()?, name(airports.get("SFO")?));
     line(out, format!("   {count} airports in revision {loaded}; SFO is {sfo}"))?;
 
     accounts.put_all([("alice", "10"), ("bob", "0")])?;

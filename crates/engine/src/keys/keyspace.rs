@@ -127,15 +127,11 @@ impl Keyspace {
     }
 
     /// How many keys it holds now.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.engine.keys().key_count(self.stream)
-    }
-
-    /// Whether it holds no key.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    ///
+    /// # Errors
+    /// As [`cairn_mvcc::Store::key_count`].
+    pub fn key_count(&self) -> Result<u64> {
+        Ok(self.engine.keys().key_count(self.stream)?)
     }
 
     /// Every version of a key that can still be read, oldest first; a deletion has version 0.

@@ -98,8 +98,7 @@ impl<V: Version> Tree<V> {
     }
 
     fn begin(&self, plan: Plan) -> Job {
-        let forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-        Job::new(plan, self.oldest.load(Ordering::Acquire), forgotten.clone())
+        Job::new(plan, self.oldest.load(Ordering::Acquire), self.forgotten())
     }
 
     fn step(&self, job: &mut Option<Job>, versions: usize) -> Result<()> {

@@ -18,7 +18,6 @@ use crate::table::{Table, TableBuilder};
 #[must_use = "changes stay in memory until the flush is written"]
 pub struct Flush {
     keys: Vec<Bytes>,
-    position: Position,
     sequence: u64,
     notes: Bytes,
 }
@@ -47,27 +46,39 @@ impl<V: Version> Tree<V> {
         self.memory().dirty_len() >= self.options.flush_len
     }
 
-    /// Begins a flush of everything up to `sequence`, which is all that was inserted: the one
-    /// writer calls this between writes. `position` is the place in the log up to which that is,
-    /// which must be durable before the flush is written.
-    pub fn begin_flush(&self, position: Position, sequence: u64, notes: Bytes) -> Flush {
-        let keys = self.memory_mut().begin_flush();
-        Flush { keys, position, sequence, notes }
+    /// Whether so many flushes' worth of changes wait in memory.
+    #[must_use]
+    pub fn is_behind(&self, flushes: u64) -> bool {
+        self.memory().dirty_len() as u64 >= (self.options.flush_len as u64).saturating_mul(flushes)
     }
 
-    /// Writes a flush. When that fails its changes stay in memory, and belong to the next one.
+    /// Begins a flush of everything up to `sequence`, which is all that was inserted: the one
+    /// writer calls this between writes. One flush at a time.
+    pub fn begin_flush(&self, sequence: u64, notes: Bytes) -> Flush {
+        let keys = self.memory_mut().begin_flush();
+        Flush { keys, sequence, notes }
+    }
+
+    /// Gives a flush up: its changes belong to the next one.
+    pub fn abandon_flush(&self, _flush: Flush) {
+        self.memory_mut().abandon_flush();
+    }
+
+    /// Writes a flush. `position` is the place in the log up to which it reaches; what is before
+    /// that must be durable by now. When writing fails, changes stay in memory, and belong to
+    /// the next flush.
     ///
     /// # Errors
     /// Of the file system.
-    pub fn write_flush(&self, flush: Flush) -> Result<()> {
-        let outcome = self.write_table(&flush);
+    pub fn write_flush(&self, flush: Flush, position: Position) -> Result<()> {
+        let outcome = self.write_table(&flush, position);
         if outcome.is_err() {
             self.memory_mut().abandon_flush();
         }
         outcome
     }
 
-    fn write_table(&self, flush: &Flush) -> Result<()> {
+    fn write_table(&self, flush: &Flush, position: Position) -> Result<()> {
         let mut builder = None;
         let mut written: Vec<(Bytes, bool)> = Vec::with_capacity(flush.keys.len());
         for piece in flush.keys.chunks(PIECE) {
@@ -85,7 +96,7 @@ impl<V: Version> Tree<V> {
         let versions = built.as_ref().map_or(0, |built| built.versions);
         let mut manifest = self.manifest();
         let mut next = Manifest {
-            position: flush.position,
+            position,
             sequence: flush.sequence,
             oldest: self.oldest.load(Ordering::Acquire),
             next_id: self.next_id.load(Ordering::Relaxed),

@@ -1,6 +1,6 @@
 //! Opening the tables that a manifest names. Derived.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
 use arc_swap::ArcSwap;
@@ -189,6 +189,7 @@ impl<V: Version> Tree<V> {
             forgotten: Mutex::default(),
             compact_after: Mutex::default(),
             promote: AtomicU32::new(0),
+            writing: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             merged: AtomicU64::new(0),
             flushed: AtomicU64::new(0),

@@ -105,9 +105,16 @@ impl<V: Version> Tree<V> {
         let mut merge: Merge = self.levels.load().merge();
         merge.seek(&first_key(&bounds), u64::MAX)?;
         let mut key = Vec::new();
+        let forgotten = self.forgotten();
         while let Some(entry) = merge.entry() {
             if is_past(&bounds.1, entry.key) {
                 break;
+            }
+            let gone =
+                forgotten.iter().find(|(from, to)| **from <= *entry.key && *entry.key < **to);
+            if let Some((_, end)) = gone {
+                merge.seek(end, u64::MAX)?;
+                continue;
             }
             key.clear();
             key.extend_from_slice(entry.key);

@@ -60,6 +60,18 @@ impl Log {
         self.shared.store.id
     }
 
+    /// Whether it was opened for reading only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.shared.append.is_none()
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &crate::LogConfig {
+        &self.shared.store.config
+    }
+
     /// The files the log lies in; views keep theirs beside it.
     #[must_use]
     pub fn vfs(&self) -> &Arc<dyn cairn_vfs::Vfs> {

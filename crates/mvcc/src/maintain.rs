@@ -1,0 +1,257 @@
+//! Flushing the index into tables and merging them: by a thread of the store's, or by the writer
+//! where there is none. Derived state only: nothing here changes what the log says.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use cairn_lsm::Position;
+use cairn_segment::Log;
+use cairn_types::Lsn;
+
+use crate::store::Shared;
+use crate::{Result, Store, notes};
+
+/// Versions merged between two looks at what else is to be done.
+const PIECE: usize = 20_000;
+
+/// Versions merged by a writer who has nobody to do it.
+const WRITER_PIECE: usize = 2_000;
+
+/// With so many flushes' worth of unflushed changes a writer flushes itself: the thread cannot
+/// keep up, or its flushes fail.
+const BEHIND_MAX: u64 = 4;
+
+/// Records that the next open may have to replay.
+const REPLAY_COUNT_MAX: u64 = 10_000;
+
+/// Merges are so far behind that a writer helps.
+const PRESSURE_MAX: f64 = 4.0;
+
+/// What the thread is told.
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    stop: bool,
+    due: bool,
+}
+
+/// Who maintains the index.
+#[derive(Debug, Default)]
+pub(crate) struct Maintenance {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    has_thread: AtomicBool,
+    /// One flush at a time.
+    flush: Mutex<()>,
+    /// A merge may be due.
+    merge_due: AtomicBool,
+    /// Keys written since memory was trimmed.
+    written: AtomicUsize,
+}
+
+impl Maintenance {
+    /// Notes that so many keys were written.
+    pub(crate) fn note_written(&self, keys: usize) {
+        self.written.fetch_add(keys, Ordering::Relaxed);
+    }
+
+    /// Tells the thread that there is something to do.
+    fn wake(&self) {
+        let mut told = self.signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.due {
+            told.due = true;
+            self.signal.changed.notify_one();
+        }
+    }
+
+    fn flush_lock(&self) -> MutexGuard<'_, ()> {
+        self.flush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.signal.changed.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// The thread: sleeps until told, and holds the store only while it works.
+fn run(signal: &Signal, shared: &Weak<Shared>) {
+    loop {
+        {
+            let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = signal.changed.wait_while(told, |told| !told.due && !told.stop);
+            let mut told = waited.unwrap_or_else(PoisonError::into_inner);
+            if told.stop {
+                return;
+            }
+            told.due = false;
+        }
+        loop {
+            let Some(shared) = shared.upgrade() else { return };
+            let store = Store { shared };
+            // What fails is tried again with the next change, and by a writer in the end, who
+            // reports it.
+            if !store.maintain_some(PIECE).unwrap_or(false) {
+                break;
+            }
+            if signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop {
+                return;
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Starts the thread.
+    pub(crate) fn start_maintenance(&self) -> std::io::Result<()> {
+        let maintenance = &self.shared.maintenance;
+        let (signal, shared) = (maintenance.signal.clone(), Arc::downgrade(&self.shared));
+        let thread = std::thread::Builder::new().name("cairn-tables".into());
+        let thread = thread.spawn(move || run(&signal, &shared))?;
+        *maintenance.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        maintenance.has_thread.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Before a write: sees to it that what is due is done. Whatever fails refuses the write, of
+    /// which nothing is in the log yet.
+    pub(crate) fn maintain_before_write(&self) -> Result<()> {
+        let (tree, maintenance) = (&self.shared.index.tree, &self.shared.maintenance);
+        tree.trim(maintenance.written.swap(0, Ordering::Relaxed));
+        let needs_flush = tree.needs_flush();
+        let merge_due = maintenance.merge_due.load(Ordering::Relaxed);
+        if !needs_flush && !merge_due {
+            return Ok(());
+        }
+        if !maintenance.has_thread.load(Ordering::Acquire) {
+            return self.maintain_some(WRITER_PIECE).map(drop);
+        }
+        maintenance.wake();
+        if needs_flush && tree.is_behind(BEHIND_MAX) {
+            self.flush()?;
+        }
+        if merge_due && tree.pressure() > PRESSURE_MAX {
+            tree.work(WRITER_PIECE)?;
+        }
+        Ok(())
+    }
+
+    /// Does some of what is due, and says whether there is more.
+    ///
+    /// # Errors
+    /// [`Error::Index`](crate::Error::Index), the log's. What was done stays done.
+    pub fn maintain_some(&self, versions: usize) -> Result<bool> {
+        let (tree, maintenance) = (&self.shared.index.tree, &self.shared.maintenance);
+        if tree.needs_flush() {
+            self.flush()?;
+        }
+        if tree.work(versions)? {
+            return Ok(true);
+        }
+        if tree.is_bloated() {
+            tree.merge_all()?;
+        }
+        maintenance.merge_due.store(false, Ordering::Relaxed);
+        Ok(tree.needs_flush())
+    }
+
+    /// Writes what changed in memory into a table: the next open need not replay it.
+    ///
+    /// # Errors
+    /// [`Error::Index`](crate::Error::Index) when the table cannot be written; changes stay in
+    /// memory then. The log's.
+    pub fn flush(&self) -> Result<()> {
+        let _one = self.shared.maintenance.flush_lock();
+        let tree = &self.shared.index.tree;
+        let (flush, end) = {
+            let state = self.write_state();
+            if state.applied <= self.shared.log.start_lsn() || state.applied == state.flushed {
+                return Ok(());
+            }
+            let mut written = Vec::new();
+            let oldest = self.compact_revision();
+            let leases = self.leases();
+            notes::encode(state.current, oldest, state.last_change, &leases, &mut written);
+            self.shared.index.encode_anchors(&mut written);
+            (tree.begin_flush(state.current, written.into()), state.applied)
+        };
+        // Tables never know more than the log keeps through a loss of power.
+        let position = self.shared.log.sync().and_then(|()| position(&self.shared.log, end));
+        match position {
+            Ok(position) => tree.write_flush(flush, position)?,
+            Err(error) => {
+                tree.abandon_flush(flush);
+                return Err(error.into());
+            }
+        }
+        self.write_state().flushed = end;
+        self.shared.maintenance.merge_due.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Before closing: flushes when replaying what changed since the last flush would take
+    /// more than a few milliseconds.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn flush_for_reopen(&self) -> Result<()> {
+        let unflushed = {
+            let state = self.write_state();
+            state.applied.get() - state.flushed.get()
+        };
+        let worth_it = unflushed > REPLAY_COUNT_MAX && !self.shared.log.is_read_only();
+        if worth_it { self.flush() } else { Ok(()) }
+    }
+
+    /// Flushes, merges all tables into one level and drops every version that nobody can read.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn merge_tables(&self) -> Result<()> {
+        self.flush()?;
+        Ok(self.shared.index.tree.merge_all()?)
+    }
+
+    /// Sizes of the index.
+    #[must_use]
+    pub fn tree_stats(&self) -> cairn_lsm::TreeStats {
+        self.shared.index.tree.stats()
+    }
+
+    /// Reads every table and checks it.
+    ///
+    /// # Errors
+    /// [`Error::Index`](crate::Error::Index) names the first damage.
+    pub fn verify_tables(&self) -> Result<()> {
+        Ok(self.shared.index.tree.verify()?)
+    }
+}
+
+/// The end of a part of the log, with the leaf hash of its last record.
+fn position(log: &Log, end: Lsn) -> cairn_segment::Result<Position> {
+    let last = Lsn::new(end.get().saturating_sub(1));
+    Ok(Position { lsn: end.get(), leaf: *log.read(last)?.leaf.as_bytes() })
+}
+
+/// Whether a log has the record that tables end with.
+pub(crate) fn fits(log: &Log, found: &Position) -> bool {
+    let end = Lsn::new(found.lsn);
+    // A record that cannot be read is not the one either: the tables are built again.
+    end > log.start_lsn()
+        && end <= log.visible_end()
+        && position(log, end).is_ok_and(|there| there == *found)
+}
