@@ -2,6 +2,7 @@
 
 mod crashes;
 mod damage;
+mod interleaved;
 mod model;
 mod standalone;
 

@@ -71,7 +71,13 @@ impl<V: Version> Tree<V> {
                 vfs.remove(&format!("{dir}/{}", entry.name))?;
             }
         }
-        Self::of(vfs, dir, options, rng, manifest, discarded, false)
+        match Self::of(vfs, dir, options, rng, manifest, discarded, false) {
+            // The manifest names only what was synced before: somebody has removed it.
+            Err(Error::Vfs(error)) if error.is_not_found() => {
+                Err(Error::corrupt(&error.path, 0, "a table that the manifest names is not there"))
+            }
+            outcome => outcome,
+        }
     }
 
     /// Opens the store of another process for reading: nothing is written or removed. Tables
