@@ -1,10 +1,10 @@
 //! What happens between the steps of a flush, one step at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use cairn_lsm::{EntryRef, Position, Tree, TreeOptions, Version};
-use cairn_vfs::{MemVfs, SeededRng};
+use cairn_vfs::{DirEntry, DirWatcher, MemVfs, OpenMode, SeededRng, Vfs, VfsFile, VfsLock};
 
 /// A version that is all sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,16 +58,95 @@ fn lives(tree: &Tree<Bare>, key: &str) -> bool {
     found.is_some_and(|version| !version.tombstone)
 }
 
+/// Runs something once, when the next table is created: a flush has copied what it writes then,
+/// and has not ended.
+#[derive(Clone, Default)]
+struct Hooked {
+    disk: MemVfs,
+    hook: Arc<Mutex<Option<Hook>>>,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+impl std::fmt::Debug for Hooked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+impl Vfs for Hooked {
+    fn open(&self, path: &str, mode: OpenMode) -> cairn_vfs::Result<Arc<dyn VfsFile>> {
+        if path.ends_with(".table") && mode == OpenMode::Create {
+            let hook = self.hook.lock().expect("not poisoned").take();
+            hook.map_or((), |hook| hook());
+        }
+        self.disk.open(path, mode)
+    }
+
+    fn exists(&self, path: &str) -> cairn_vfs::Result<bool> {
+        self.disk.exists(path)
+    }
+
+    fn list(&self, dir: &str) -> cairn_vfs::Result<Vec<DirEntry>> {
+        self.disk.list(dir)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> cairn_vfs::Result<()> {
+        self.disk.create_dir_all(dir)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> cairn_vfs::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> cairn_vfs::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &str) -> cairn_vfs::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+
+    fn hard_link(&self, from: &str, to: &str) -> cairn_vfs::Result<()> {
+        self.disk.hard_link(from, to)
+    }
+
+    fn lock(&self, path: &str) -> cairn_vfs::Result<Box<dyn VfsLock>> {
+        self.disk.lock(path)
+    }
+
+    fn free_space(&self) -> cairn_vfs::Result<u64> {
+        self.disk.free_space()
+    }
+
+    fn supports_map(&self) -> bool {
+        self.disk.supports_map()
+    }
+
+    fn watch(&self, dir: &str) -> cairn_vfs::Result<Box<dyn DirWatcher>> {
+        self.disk.watch(dir)
+    }
+}
+
 #[test]
 fn a_key_deleted_and_compacted_while_it_is_flushed_stays_deleted() {
-    let disk = MemVfs::new();
-    let tree = tree(&disk);
+    let disk = Hooked::default();
+    let options = TreeOptions { memory_len: 0, ..TreeOptions::default() };
+    let rng = SeededRng::new(1);
+    let vfs = Arc::new(disk.clone());
+    let opened = Tree::<Bare>::open(vfs, "tables", options, &rng, [1; 16], |_| Ok(true));
+    let tree = Arc::new(opened.expect("opens").0);
     write(&tree, "k", 1, false);
     let flush = tree.begin_flush(1, Bytes::new());
-    write(&tree, "k", 2, true);
-    tree.set_oldest(2);
-    tree.compact_memory();
+    let beside = tree.clone();
+    let hook: Hook = Box::new(move || {
+        write(&beside, "k", 2, true);
+        beside.set_oldest(2);
+        beside.compact_memory();
+    });
+    *disk.hook.lock().expect("not poisoned") = Some(hook);
     tree.write_flush(flush, at(1)).expect("writes");
+    assert!(disk.hook.lock().expect("not poisoned").is_none(), "it came in between");
     assert!(!lives(&tree, "k"), "the tombstone is in memory");
     let flush = tree.begin_flush(2, Bytes::new());
     tree.write_flush(flush, at(2)).expect("writes");
@@ -111,8 +190,8 @@ fn a_full_disk_fails_the_flush_and_loses_nothing() {
     for _ in 0..100 {
         tree.trim(100);
     }
-    assert!(lives(&tree, "key123") && lives(&tree, "key499"));
     assert_eq!(tree.stats().memory_version_count, 0, "all of it was evicted");
+    assert!(lives(&tree, "key123") && lives(&tree, "key499"));
 }
 
 #[test]
