@@ -101,13 +101,16 @@ pub enum What {
     /// A role was taken from a user.
     RevokeRole(RoleName),
     /// An API key was issued.
-    IssueApiKey(ApiKeyId),
+    IssueApiKey {
+        /// The key, when there is one.
+        key: Option<ApiKeyId>,
+    },
     /// An API key was replaced by another one.
     RotateApiKey {
         /// The key that ends.
         old: ApiKeyId,
-        /// The key in its place.
-        new: ApiKeyId,
+        /// The key in its place, when there is one.
+        new: Option<ApiKeyId>,
     },
     /// An API key was revoked.
     RevokeApiKey(ApiKeyId),
@@ -120,7 +123,10 @@ pub enum What {
     /// The data keys were put under another master key.
     RotateMasterKey,
     /// A new data key seals from now on.
-    RotateDataKey(DataKeyId),
+    RotateDataKey {
+        /// The key, when there is one.
+        key: Option<DataKeyId>,
+    },
 }
 
 /// One decision.

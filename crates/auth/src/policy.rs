@@ -113,11 +113,8 @@ impl Permission {
     /// The permissions of somebody who may do everything.
     #[must_use]
     pub fn everything() -> Vec<Self> {
-        let scopes = [
-            Scope::Keyspace(NamePattern::Any),
-            Scope::Topic(NamePattern::Any),
-            Scope::Admin(None),
-        ];
+        let scopes =
+            [Scope::Keyspace(NamePattern::Any), Scope::Topic(NamePattern::Any), Scope::Admin(None)];
         scopes.into_iter().map(|scope| Self::new(Actions::ALL, scope)).collect()
     }
 }

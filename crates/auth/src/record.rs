@@ -18,7 +18,7 @@ mod role;
 mod session;
 mod user;
 
-pub use api_key::{ApiKeyRecord, MAX_LABEL_LEN};
+pub use api_key::ApiKeyRecord;
 pub use role::RoleRecord;
 pub use session::SessionRecord;
 pub use user::{MAX_METADATA_LEN, MAX_ROLES, UserRecord};
@@ -171,7 +171,10 @@ mod tests {
         vec![
             Permission::new(Actions::READ, Scope::Keys(exact, range)),
             Permission::new(Actions::ALL, Scope::Keys(NamePattern::Any, KeyRange::all())),
-            Permission::new(Actions::WRITE, Scope::Topic(NamePattern::prefix("x.").expect("valid"))),
+            Permission::new(
+                Actions::WRITE,
+                Scope::Topic(NamePattern::prefix("x.").expect("valid")),
+            ),
             Permission::new(Actions::MANAGE, Scope::Keyspace(NamePattern::Any)),
             Permission::new(Actions::READ, Scope::Admin(None)),
             Permission::new(Actions::READ, Scope::Admin(Some(AdminArea::Status))),

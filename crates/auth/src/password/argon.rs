@@ -163,7 +163,8 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             // A store of text cannot hold anything else than text.
             let Ok(text) = String::from_utf8(bytes) else { continue };
-            let refused = hasher.verify(&password, &text).is_ok_and(|verdict| verdict == Verdict::Wrong);
+            let refused =
+                hasher.verify(&password, &text).is_ok_and(|verdict| verdict == Verdict::Wrong);
             assert!(refused || hasher.accepts(&text).is_err(), "bit {bit}: {text}");
         }
     }

@@ -21,7 +21,9 @@ impl KeyRange {
     /// followed by a zero byte can be.
     pub fn new(start: impl Into<Bytes>, end: Option<Bytes>) -> Result<Self> {
         let start = start.into();
-        if start.len() > MAX_KEY_LEN + 1 || end.as_ref().is_some_and(|end| end.len() > MAX_KEY_LEN + 1) {
+        if start.len() > MAX_KEY_LEN + 1
+            || end.as_ref().is_some_and(|end| end.len() > MAX_KEY_LEN + 1)
+        {
             return Err(Error::invalid("key range", "a bound is too long"));
         }
         if end.as_ref().is_some_and(|end| *end <= start) {

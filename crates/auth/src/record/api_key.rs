@@ -26,7 +26,7 @@ use crate::seal::RecordKind;
 use crate::token::{MAX_ENVIRONMENT_LEN, is_environment};
 
 /// Longest label of an API key in bytes.
-pub const MAX_LABEL_LEN: usize = 64;
+const MAX_LABEL_LEN: usize = 64;
 
 /// An API key as it is stored.
 pub struct ApiKeyRecord {

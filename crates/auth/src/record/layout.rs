@@ -1,7 +1,7 @@
 //! Writing and reading fields, with every length checked. Neither truth nor derived.
 
 use cairn_types::Timestamp;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
 
@@ -20,11 +20,11 @@ impl Writer {
     }
 
     pub fn reserved(&mut self, count: usize) {
-        self.0.extend(std::iter::repeat_n(0, count));
+        (0..count).for_each(|_| self.u8(0));
     }
 
     pub fn u8(&mut self, value: u8) {
-        self.0.push(value);
+        self.bytes(&[value]);
     }
 
     pub fn u16(&mut self, value: u16) {
@@ -45,6 +45,14 @@ impl Writer {
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {
+        let len = self.0.len() + bytes.len();
+        if len > self.0.capacity() {
+            // A vector that grows by itself leaves its old bytes in freed memory.
+            let mut bigger = Vec::with_capacity(len.max(2 * self.0.capacity()).max(512));
+            bigger.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = Zeroizing::new(bigger);
+        }
         self.0.extend_from_slice(bytes);
     }
 

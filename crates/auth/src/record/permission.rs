@@ -20,7 +20,9 @@ use cairn_types::limits::{MAX_KEY_LEN, MAX_NAME_LEN};
 
 use super::layout::{Reader, Writer};
 use crate::error::{Error, Result};
-use crate::policy::{Actions, AdminArea, KeyRange, MAX_PERMISSIONS, NamePattern, Permission, Scope};
+use crate::policy::{
+    Actions, AdminArea, KeyRange, MAX_PERMISSIONS, NamePattern, Permission, Scope,
+};
 
 const KEYS: u8 = 1;
 const KEYSPACE: u8 = 2;

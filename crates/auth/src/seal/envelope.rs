@@ -216,7 +216,10 @@ impl EnvelopeEncryptor {
 impl fmt::Debug for EnvelopeEncryptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<u32> = self.keys.iter().map(|key| key.id.0).collect();
-        f.debug_struct("EnvelopeEncryptor").field("store", &self.store).field("keys", &keys).finish()
+        f.debug_struct("EnvelopeEncryptor")
+            .field("store", &self.store)
+            .field("keys", &keys)
+            .finish()
     }
 }
 

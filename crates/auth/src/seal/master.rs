@@ -77,7 +77,8 @@ impl MasterKey {
         if text.len() > MAX_TEXT_LEN {
             return Err(Error::WeakKey { cause: "the text is too long for a key" });
         }
-        let is_hex = text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex =
+            text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let decoded = if is_hex {
             hex::decode(&Zeroizing::new(text.to_ascii_lowercase()))
         } else {
@@ -104,7 +105,8 @@ impl MasterKey {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> MasterKeyId {
-        let hash = Sha256::new().chain_update(b"cairn-auth master key id 1\0").chain_update(*self.0);
+        let hash =
+            Sha256::new().chain_update(b"cairn-auth master key id 1\0").chain_update(*self.0);
         let hash: [u8; 32] = hash.finalize().into();
         let mut id = [0; 8];
         id.copy_from_slice(&hash[..8]);

@@ -84,7 +84,8 @@ impl FileKey {
 
 impl KeyProvider for FileKey {
     fn master_key(&self) -> Result<MasterKey> {
-        let unavailable = |error: cairn_vfs::Error| Error::KeyUnavailable { cause: error.to_string() };
+        let unavailable =
+            |error: cairn_vfs::Error| Error::KeyUnavailable { cause: error.to_string() };
         from_capped(&self.read().map_err(unavailable)?)
     }
 }
