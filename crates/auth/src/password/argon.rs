@@ -83,7 +83,9 @@ impl Argon2idHasher {
     }
 
     fn check(&self, params: HashParams) -> Result<()> {
-        if params.within(self.floor, HashParams::CAP) {
+        // RFC 9106: each lane has at least eight blocks of 1 KiB.
+        let enough = params.memory_kib / 8 >= params.lanes;
+        if enough && params.within(self.floor, HashParams::CAP) {
             return Ok(());
         }
         Err(Error::invalid("hashing parameters", "they are below the floor or above the cap"))
