@@ -144,14 +144,15 @@ fn roles_are_granted_revoked_and_listed() {
     let ada = world.user("ada");
     let (reader, admin) = (world.role("reader", &[read_topics("x")]), world.role("admin", &[]));
     assert_eq!(world.auth.list_roles(None, 10).expect("reads"), [admin.clone(), reader.clone()]);
-    assert_eq!(world.auth.list_roles(Some(&admin), 10).expect("reads"), [reader.clone()]);
+    let after = world.auth.list_roles(Some(&admin), 10).expect("reads");
+    assert_eq!(after, std::slice::from_ref(&reader));
     world.auth.grant_role(ada, &reader).expect("granted");
     world.auth.grant_role(ada, &reader).expect("a second time is no error");
     world.auth.grant_role(ada, &admin).expect("granted");
     assert_eq!(world.auth.roles_of(ada).expect("reads"), [admin.clone(), reader.clone()]);
     world.auth.revoke_role(ada, &admin).expect("had it");
     assert!(matches!(world.auth.revoke_role(ada, &admin), Err(Error::NotFound { .. })));
-    assert_eq!(world.auth.roles_of(ada).expect("reads"), [reader.clone()]);
+    assert_eq!(world.auth.roles_of(ada).expect("reads"), std::slice::from_ref(&reader));
     let ghost = RoleName::new("ghost").expect("valid");
     assert!(matches!(world.auth.grant_role(ada, &ghost), Err(Error::NotFound { .. })));
     let twice = world.auth.create_role(&reader, &[]);
