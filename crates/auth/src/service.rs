@@ -7,7 +7,8 @@
 //!            everything reads and writes sealed records       AuditSink ◀┘
 //! ```
 //!
-//! The records in the store are **truth**; in memory are only keys, limits and counters.
+//! The records in the store are **truth**; in memory are only keys, limits,
+//! counters and opened records that are checked against the store at each use.
 //! Every change of a record and of its indexes is one commit under the condition that nothing
 //! was changed since it was read. One service at a time works on a store: a second one would
 //! not learn of data keys that the first one adds.
@@ -16,6 +17,7 @@ mod api_keys;
 mod check;
 mod login;
 mod places;
+mod remembered;
 mod roles;
 mod rotation;
 mod sessions;
@@ -131,6 +133,7 @@ pub struct AuthService<S> {
     gate: HashGate,
     accounts: AttemptTable,
     addresses: AttemptTable,
+    memory: remembered::Memory,
     /// What the password of nobody is checked against, so that it takes as long.
     dummy: String,
 }
@@ -173,6 +176,7 @@ impl<S: KvStore> AuthService<S> {
             gate: HashGate::new(config.hashes_max, config.hashes_waiting_max),
             accounts: AttemptTable::new(config.account_limit, rng),
             addresses: AttemptTable::new(config.address_limit, rng),
+            memory: remembered::Memory::default(),
             dummy,
             store,
             parts,

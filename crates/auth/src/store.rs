@@ -9,8 +9,8 @@ pub use memory::MemoryStore;
 
 use bytes::Bytes;
 
-/// When a value was last written. Any number that changes with every write of the key will do;
-/// a revision is one.
+/// When a value was last written. Any number that no two writes of a key share, also when it was
+/// deleted between them, will do; a revision is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stamp(u64);
 

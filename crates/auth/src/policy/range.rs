@@ -90,6 +90,12 @@ impl KeyRange {
         self.start <= other.start && reaches(self.end(), other.end())
     }
 
+    /// Whether there may be a key in both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let before = |range: &Self, key: &Bytes| range.end.as_ref().is_some_and(|end| end <= key);
+        !before(self, &other.start) && !before(other, &self.start)
+    }
+
     /// Whether these together leave no gap in it. Sorts them.
     pub(super) fn is_covered_by(&self, ranges: &mut [&Self]) -> bool {
         ranges.sort_by(|a, b| a.start.cmp(&b.start));

@@ -136,8 +136,9 @@ impl Scope {
     /// The range by which it may cover a part of the resource.
     pub(super) fn range_towards(&self, resource: &Resource) -> Option<&KeyRange> {
         match (self, resource) {
-            (Self::Keys(names, range), Resource::Keys(keyspace, _)) => {
-                names.matches(keyspace.as_str()).then_some(range)
+            (Self::Keys(names, range), Resource::Keys(keyspace, asked)) => {
+                let useful = range.meets(asked) && names.matches(keyspace.as_str());
+                useful.then_some(range)
             }
             _ => None,
         }

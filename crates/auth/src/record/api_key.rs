@@ -29,6 +29,7 @@ use crate::token::{MAX_ENVIRONMENT_LEN, is_environment};
 const MAX_LABEL_LEN: usize = 64;
 
 /// An API key as it is stored.
+#[derive(Clone)]
 pub struct ApiKeyRecord {
     pub id: ApiKeyId,
     pub owner: UserId,

@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::seal::RecordKind;
 
 /// A session as it is stored.
+#[derive(Clone)]
 pub struct SessionRecord {
     pub id: SessionId,
     pub user: UserId,

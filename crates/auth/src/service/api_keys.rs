@@ -1,11 +1,13 @@
 //! API keys: issue, verify, rotate, revoke, list.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_types::Timestamp;
 use subtle::ConstantTimeEq;
 
 use super::check::{Principal, Via};
+use super::remembered::UserFacts;
 use super::{AuthService, places};
 use crate::audit::{Cause, Subject, What};
 use crate::error::{Error, Result};
@@ -163,7 +165,7 @@ impl<S: KvStore> AuthService<S> {
         self.audit(subject, what, found.as_ref().map(drop).map_err(|cause| *cause));
         let (record, stamp) = found.map_err(|_| Error::Unauthenticated)?;
         let principal = Principal { user: record.owner, via: Via::ApiKey(record.id) };
-        self.touch_api_key(record, stamp);
+        self.touch_api_key(&record, stamp);
         Ok(principal)
     }
 
@@ -171,7 +173,7 @@ impl<S: KvStore> AuthService<S> {
     fn matching_api_key(
         &self,
         text: &ApiKeyText,
-    ) -> Result<(Subject, Result<(ApiKeyRecord, Stamp), Cause>)> {
+    ) -> Result<(Subject, Result<(Arc<ApiKeyRecord>, Stamp), Cause>)> {
         let mac = text.mac(&self.keys.api_keys);
         let (subject, found) = self.live_api_key(text.id)?;
         // Also a key that is dead is compared, so that only its owner can learn that it is.
@@ -191,22 +193,23 @@ impl<S: KvStore> AuthService<S> {
     pub(super) fn live_api_key(
         &self,
         id: ApiKeyId,
-    ) -> Result<(Subject, Option<(ApiKeyRecord, Stamp, Option<Cause>)>)> {
-        let Some((record, stamp)) = self.read::<ApiKeyRecord>(&places::api_key(id))? else {
+    ) -> Result<(Subject, Option<(Arc<ApiKeyRecord>, Stamp, Option<Cause>)>)> {
+        let found = self.recall::<ApiKeyRecord, _>(&self.memory.api_keys, places::api_key(id))?;
+        let Some((record, stamp)) = found else {
             return Ok((Subject::Nobody, None));
         };
         if record.id != id {
             return Err(Error::corrupt("API key record", "it names another key"));
         }
-        let owner = self.user(record.owner)?;
-        let death = self.death_of_key(&record, owner.as_ref().map(|(user, _)| user));
+        let owner = self.facts(record.owner)?;
+        let death = self.death_of_key(&record, owner.as_deref());
         Ok((Subject::User(record.owner), Some((record, stamp, death))))
     }
 
     pub(super) fn death_of_key(
         &self,
         record: &ApiKeyRecord,
-        owner: Option<&UserRecord>,
+        owner: Option<&UserFacts>,
     ) -> Option<Cause> {
         if record.revoked_at.is_some() || owner.is_none() {
             Some(Cause::Revoked)
@@ -221,13 +224,13 @@ impl<S: KvStore> AuthService<S> {
 
     /// Writes down that a key was used, when that was not done for a while. It is for people to
     /// look at, so a failure does not refuse the key.
-    fn touch_api_key(&self, mut record: ApiKeyRecord, read: Stamp) {
+    fn touch_api_key(&self, record: &ApiKeyRecord, read: Stamp) {
         let now = self.now();
         let fresh = |at: Timestamp| now < at.saturating_add(self.config.last_used_step);
         if record.last_used_at.is_some_and(fresh) {
             return;
         }
-        record.last_used_at = Some(now);
+        let record = ApiKeyRecord { last_used_at: Some(now), ..record.clone() };
         let mut batch = Batch::new();
         if self.replace(&mut batch, places::api_key(record.id), &record, read).is_ok() {
             let _ = self.store.commit(batch);
@@ -243,9 +246,10 @@ impl<S: KvStore> AuthService<S> {
         let rotated = self.retried(|| {
             let now = self.now();
             let (_, found) = self.live_api_key(old)?;
-            let Some((mut before, stamp, None)) = found else {
+            let Some((before, stamp, None)) = found else {
                 return Err(Error::NotFound { what: "API key" });
             };
+            let mut before = ApiKeyRecord::clone(&before);
             let text = ApiKeyText::random(&before.environment, &*self.parts.rng);
             let record = ApiKeyRecord {
                 id: text.id,

@@ -1,13 +1,16 @@
 //! Decisions: may this principal do that? Derived: from the records as they are now.
 //!
-//! Nothing is remembered between two checks, so a role that was taken away, a key that was
+//! Every check asks the store whether anything changed, so a role that was taken away, a key that was
 //! revoked and a user who was disabled count from the next check on.
 
+use std::sync::Arc;
+
 use super::AuthService;
+use super::remembered::UserFacts;
 use crate::audit::{Cause, Subject, What};
 use crate::error::Result;
-use crate::policy::{self, Action, Permission, Resource};
-use crate::record::{ApiKeyId, SessionId, UserId, UserRecord};
+use crate::policy::{self, Action, Resource};
+use crate::record::{ApiKeyId, ApiKeyRecord, SessionId, UserId};
 use crate::store::KvStore;
 
 /// Somebody who proved who it is.
@@ -87,31 +90,33 @@ impl<S: KvStore> AuthService<S> {
         action: Action,
         resource: &Resource,
     ) -> Result<Decision> {
-        let (user, scopes) = match self.presence(principal)? {
+        let (user, key) = match self.presence(principal)? {
             Ok(present) => present,
             Err(cause) => return Ok(Decision::Deny(cause)),
         };
-        let mut permissions = Vec::new();
+        let mut roles = Vec::with_capacity(user.roles.len());
         for id in &user.roles {
-            permissions.extend(self.role(*id)?.into_iter().flat_map(|(role, _)| role.permissions));
+            roles.extend(self.role(*id)?.map(|(role, _)| role));
         }
-        if !policy::allows(&permissions, action, resource) {
+        let permissions = roles.iter().flat_map(|role| &role.permissions);
+        if !policy::allows(permissions, action, resource) {
             return Ok(Decision::Deny(Cause::NoPermission));
         }
+        let scopes = key.as_ref().and_then(|key| key.scopes.as_ref());
         match scopes {
-            Some(scopes) if !policy::allows(&scopes, action, resource) => {
+            Some(scopes) if !policy::allows(scopes, action, resource) => {
                 Ok(Decision::Deny(Cause::OutOfScope))
             }
             _ => Ok(Decision::Allow),
         }
     }
 
-    /// The user behind a principal and the scopes that narrow it, or why it counts no more.
+    /// The user behind a principal and the key that narrows it, or why it counts no more.
     #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
     fn presence(
         &self,
         principal: &Principal,
-    ) -> Result<Result<(UserRecord, Option<Vec<Permission>>), Cause>> {
+    ) -> Result<Result<(Arc<UserFacts>, Option<Arc<ApiKeyRecord>>), Cause>> {
         match principal.via {
             Via::Session(id) => {
                 let (_, found) = self.live_session(id)?;
@@ -122,8 +127,8 @@ impl<S: KvStore> AuthService<S> {
                 Some((_, _, Some(cause))) => Ok(Err(cause)),
                 Some((record, _, None)) => {
                     // Read again rather than handed through: a user deleted in between is gone.
-                    let user = self.user(record.owner)?;
-                    Ok(user.map_or(Err(Cause::Revoked), |(user, _)| Ok((user, record.scopes))))
+                    let user = self.facts(record.owner)?;
+                    Ok(user.map_or(Err(Cause::Revoked), |user| Ok((user, Some(record)))))
                 }
             },
         }

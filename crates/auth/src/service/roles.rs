@@ -3,6 +3,8 @@
 //! A user's record lists numbers of roles. A role that is deleted leaves its number behind in
 //! records, where it means nothing; a new role of the same name has another number.
 
+use std::sync::Arc;
+
 use super::{AuthService, places};
 use crate::audit::{Subject, What};
 use crate::error::{Error, Result};
@@ -52,10 +54,11 @@ impl<S: KvStore> AuthService<S> {
     pub fn set_role_permissions(&self, name: &RoleName, permissions: &[Permission]) -> Result<()> {
         let set = self.retried(|| {
             RoleRecord::check(permissions)?;
-            let (mut role, stamp) = self.known_role(name)?;
-            role.permissions = permissions.to_vec();
+            let (role, stamp) = self.known_role(name)?;
+            let (name, permissions) = (name.clone(), permissions.to_vec());
+            let changed = RoleRecord { id: role.id, name, permissions };
             let mut batch = Batch::new();
-            self.replace(&mut batch, places::role(role.id), &role, stamp)?;
+            self.replace(&mut batch, places::role(role.id), &changed, stamp)?;
             Ok(self.store.commit(batch)?)
         });
         self.audited(Subject::Nobody, What::DefineRole(name.clone()), set)
@@ -83,7 +86,7 @@ impl<S: KvStore> AuthService<S> {
     /// [`Error::NotFound`].
     pub fn role_info(&self, name: &RoleName) -> Result<RoleInfo> {
         let (role, _) = self.known_role(name)?;
-        Ok(RoleInfo { name: role.name, permissions: role.permissions })
+        Ok(RoleInfo { name: role.name.clone(), permissions: role.permissions.clone() })
     }
 
     /// At most `limit` names of roles after one, in order.
@@ -152,21 +155,21 @@ impl<S: KvStore> AuthService<S> {
         let (record, _) = self.known_user(user)?;
         let mut names = Vec::new();
         for id in record.roles {
-            names.extend(self.role(id)?.map(|(role, _)| role.name));
+            names.extend(self.role(id)?.map(|(role, _)| role.name.clone()));
         }
         names.sort();
         Ok(names)
     }
 
-    pub(super) fn role(&self, id: u64) -> Result<Option<(RoleRecord, Stamp)>> {
-        let found = self.read::<RoleRecord>(&places::role(id))?;
+    pub(super) fn role(&self, id: u64) -> Result<Option<(Arc<RoleRecord>, Stamp)>> {
+        let found = self.recall::<RoleRecord, _>(&self.memory.roles, places::role(id))?;
         if found.as_ref().is_some_and(|(role, _)| role.id != id) {
             return Err(Error::corrupt("role record", "it names another role"));
         }
         Ok(found)
     }
 
-    fn known_role(&self, name: &RoleName) -> Result<(RoleRecord, Stamp)> {
+    fn known_role(&self, name: &RoleName) -> Result<(Arc<RoleRecord>, Stamp)> {
         let missing = Error::NotFound { what: "role" };
         let Some(found) = self.store.get(&places::role_name(name))? else { return Err(missing) };
         match self.role(places::index_of(&found.value)?)? {

@@ -6,9 +6,12 @@
 //! a session outlives a restart; a clock that is set back makes sessions last that much longer,
 //! one that is set forward ends them.
 
+use std::sync::Arc;
+
 use cairn_types::Timestamp;
 
 use super::check::{Principal, Via};
+use super::remembered::UserFacts;
 use super::{AuthService, places};
 use crate::audit::{Cause, Subject, What};
 use crate::error::{Error, Result};
@@ -97,11 +100,12 @@ impl<S: KvStore> AuthService<S> {
         if entries.len() < most {
             return Ok(());
         }
+        let facts = self.facts(user.id)?.ok_or(Error::NotFound { what: "user" })?;
         let (mut alive, mut dead) = (Vec::new(), Vec::new());
         for entry in &entries {
             let id = SessionId(places::tail(&entry.key, &index)?);
             match self.read::<SessionRecord>(&places::session(id))? {
-                Some((session, _)) if self.death_of(&session, user).is_none() => {
+                Some((session, _)) if self.death_of(&session, &facts).is_none() => {
                     alive.push(session)
                 }
                 _ => dead.push(id),
@@ -136,7 +140,7 @@ impl<S: KvStore> AuthService<S> {
             found.as_ref().map(drop).map_err(|cause| *cause),
         );
         let (session, stamp, user) = found.map_err(|_| Error::Unauthenticated)?;
-        self.touch_session(session, stamp);
+        self.touch_session(&session, stamp);
         Ok(Principal { user: user.id, via: Via::Session(id) })
     }
 
@@ -145,15 +149,16 @@ impl<S: KvStore> AuthService<S> {
     pub(super) fn live_session(
         &self,
         id: SessionId,
-    ) -> Result<(Subject, Result<(SessionRecord, Stamp, UserRecord), Cause>)> {
-        let Some((session, stamp)) = self.read::<SessionRecord>(&places::session(id))? else {
+    ) -> Result<(Subject, Result<(Arc<SessionRecord>, Stamp, Arc<UserFacts>), Cause>)> {
+        let found = self.recall::<SessionRecord, _>(&self.memory.sessions, places::session(id))?;
+        let Some((session, stamp)) = found else {
             return Ok((Subject::Nobody, Err(Cause::Unknown)));
         };
         if session.id != id {
             return Err(Error::corrupt("session record", "it names another session"));
         }
         let subject = Subject::User(session.user);
-        let Some((user, _)) = self.user(session.user)? else {
+        let Some(user) = self.facts(session.user)? else {
             return Ok((subject, Err(Cause::Revoked)));
         };
         let death = self.death_of(&session, &user);
@@ -161,7 +166,7 @@ impl<S: KvStore> AuthService<S> {
     }
 
     /// Why a session is over, if it is.
-    pub(super) fn death_of(&self, session: &SessionRecord, user: &UserRecord) -> Option<Cause> {
+    pub(super) fn death_of(&self, session: &SessionRecord, user: &UserFacts) -> Option<Cause> {
         let now = self.now();
         if user.disabled {
             Some(Cause::Disabled)
@@ -178,13 +183,13 @@ impl<S: KvStore> AuthService<S> {
 
     /// Writes down that a session was used, when that was not done for a while. Nothing depends
     /// on it but when the session becomes idle, so a failure only makes it end earlier.
-    fn touch_session(&self, mut session: SessionRecord, read: Stamp) {
+    fn touch_session(&self, session: &SessionRecord, read: Stamp) {
         let step = self.config.last_used_step.min(session.idle / 4);
         let now = self.now();
         if now < session.last_seen_at.saturating_add(step) {
             return;
         }
-        session.last_seen_at = now;
+        let session = SessionRecord { last_seen_at: now, ..session.clone() };
         let mut batch = Batch::new();
         if self.replace(&mut batch, places::session(session.id), &session, read).is_ok() {
             let _ = self.store.commit(batch);
@@ -241,7 +246,7 @@ impl<S: KvStore> AuthService<S> {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn list_sessions(&self, user: UserId) -> Result<Vec<SessionInfo>> {
-        let (user, _) = self.known_user(user)?;
+        let user = self.facts(user)?.ok_or(Error::NotFound { what: "user" })?;
         let index = places::sessions_of(user.id);
         let mut sessions = Vec::new();
         for entry in self.store.scan(&index, None, super::AuthConfig::ROWS_MAX)? {

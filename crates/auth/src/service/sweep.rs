@@ -49,9 +49,8 @@ impl<S: KvStore> AuthService<S> {
 
     fn sweep_session(&self, entry: &Entry) -> Result<bool> {
         let session: SessionRecord = self.unseal(&entry.key, &entry.value)?;
-        let user = self.user(session.user)?;
-        let alive = user
-            .is_some_and(|(user, _)| !user.disabled && self.death_of(&session, &user).is_none());
+        let user = self.facts(session.user)?;
+        let alive = user.is_some_and(|user| self.death_of(&session, &user).is_none());
         if alive {
             return Ok(false);
         }
@@ -60,7 +59,7 @@ impl<S: KvStore> AuthService<S> {
 
     fn sweep_api_key(&self, entry: &Entry) -> Result<bool> {
         let record: ApiKeyRecord = self.unseal(&entry.key, &entry.value)?;
-        let owner = self.user(record.owner)?;
+        let owner = self.facts(record.owner)?;
         let died_at = match (&owner, record.revoked_at, record.expires_at) {
             (None, ..) => {
                 return self.take_away(entry, places::api_key_of(record.owner, record.id));

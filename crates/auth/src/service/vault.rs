@@ -1,10 +1,11 @@
 //! Reading and sealing records. Derived: from the store and its keys.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use cairn_vfs::Rng;
 
+use super::remembered::UserFacts;
 use super::{AuthService, places};
 use crate::error::{Error, Result};
 use crate::record::{Record, UserId, UserRecord};
@@ -74,6 +75,17 @@ impl<S: KvStore> AuthService<S> {
             return Err(Error::corrupt("user record", "it names another user"));
         }
         Ok(found)
+    }
+
+    /// What decisions need to know of a user.
+    pub(super) fn facts(&self, id: UserId) -> Result<Option<Arc<UserFacts>>> {
+        let found = self.recall::<UserRecord, _>(&self.memory.users, places::user(id))?;
+        match found {
+            Some((user, _)) if user.id != id => {
+                Err(Error::corrupt("user record", "it names another user"))
+            }
+            found => Ok(found.map(|(user, _)| user)),
+        }
     }
 
     pub(super) fn known_user(&self, id: UserId) -> Result<(UserRecord, Stamp)> {
