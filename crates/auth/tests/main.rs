@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod concurrency;
+mod crossing;
 mod damage;
 mod login;
 mod passwords;
