@@ -19,6 +19,7 @@
 //! lead from the leaf to the checkpoint's root. Pure: no files, no clock, no database.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,7 +30,7 @@ use crate::log::inclusion::{self, PROOF_LEN_MAX};
 use crate::log::tree::TreeHead;
 use crate::note::checkpoint::parse_decimal;
 use crate::note::text::NOTE_LEN_MAX;
-use crate::note::{Cosignature, Note, Policy, Verifier};
+use crate::note::{Checkpoint, Cosignature, Note, Policy, Verifier};
 
 /// The first line.
 pub const HEADER: &str = "c2sp.org/tlog-proof@v1";
@@ -72,8 +73,10 @@ impl ProofFile {
     /// A proof without extra data.
     ///
     /// # Errors
-    /// [`Error::ProofLength`] when it is longer than any proof.
+    /// [`Error::ProofLength`] when it is longer than any proof, [`Error::Malformed`] when the note
+    /// is no checkpoint.
     pub fn new(index: u64, proof: Vec<Hash>, checkpoint: Note) -> Result<Self> {
+        Checkpoint::from_str(checkpoint.text())?;
         if proof.len() > PROOF_LEN_MAX {
             let (found, expected) = (proof.len() as u64, PROOF_LEN_MAX as u64);
             return Err(Error::ProofLength { found, expected });

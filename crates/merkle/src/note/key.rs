@@ -190,7 +190,7 @@ impl Verifier {
 
     /// Its 32 bytes.
     #[must_use]
-    pub const fn public_key(&self) -> &[u8; KEY_LEN] {
+    pub fn public_key(&self) -> &[u8; KEY_LEN] {
         self.key.as_bytes()
     }
 

@@ -16,7 +16,8 @@ use crate::note::text::SignatureLine;
 
 const PREFIX: &str = "PRIVATE+KEY+";
 
-/// A private key under its name. It is wiped from memory when dropped, and never printed.
+/// A private key under its name. It is wiped from memory when dropped, and never printed; copies
+/// of the seed or of the secret text are the caller's to wipe.
 ///
 /// ```
 /// use cairn_merkle::note::{KeyName, Note, SignatureKind, Signer};
@@ -40,9 +41,7 @@ impl Signer {
     pub fn generate(name: KeyName, kind: SignatureKind, rng: &dyn Rng) -> Self {
         let mut seed = [0; KEY_LEN];
         rng.fill(&mut seed);
-        let signer = Self::of(name, kind, &seed);
-        seed.fill(0);
-        signer
+        Self::of(name, kind, &seed)
     }
 
     /// The key that a seed of 32 random bytes stands for.
@@ -62,16 +61,9 @@ impl Signer {
     /// [`Error::Malformed`](crate::Error::Malformed); the text is not repeated in the message.
     pub fn parse(text: &str) -> Result<Self> {
         let rest = text.strip_prefix(PREFIX).ok_or(malformed("it is no private key"))?;
-        let (name, id, kind, mut seed) = parse_encoded(rest)?;
-        let signer = Self::from_seed(name, kind, &seed);
-        seed.fill(0);
-        signer.and_then(|signer| {
-            if signer.id == id {
-                Ok(signer)
-            } else {
-                Err(malformed("the id is not that of the key"))
-            }
-        })
+        let (name, id, kind, seed) = parse_encoded(rest)?;
+        let signer = Self::from_seed(name, kind, &seed)?;
+        if signer.id == id { Ok(signer) } else { Err(malformed("the id is not that of the key")) }
     }
 
     fn of(name: KeyName, kind: SignatureKind, seed: &[u8; KEY_LEN]) -> Self {
