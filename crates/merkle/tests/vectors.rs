@@ -41,6 +41,12 @@ fn hash(value: &Value) -> Result<Hash> {
     Hash::from_slice(&STANDARD.decode(value.as_str().unwrap_or_default()).expect("base64"))
 }
 
+/// A root. Some vectors hold a few words in its place, equal or not; so do their hashes.
+fn root(value: &Value) -> Hash {
+    let text = value.as_str().unwrap_or_default();
+    hash(value).unwrap_or_else(|_| leaf_hash(text.as_bytes()))
+}
+
 fn proof(value: &Value) -> Result<Vec<Hash>> {
     value.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(hash).collect()
 }
@@ -74,14 +80,12 @@ fn public_consistency_proofs_are_accepted_and_refused_as_they_say() {
     assert_eq!(paths.len(), 98);
     for path in paths {
         let vector = json(&path);
-        let head = |size: &str, root: &str| -> Result<TreeHead> {
-            Ok(TreeHead {
-                size: vector[size].as_u64().expect("a number"),
-                root: hash(&vector[root])?,
-            })
+        let head = |size: &str, name: &str| {
+            let size = vector[size].as_u64().expect("a number");
+            TreeHead { size, root: root(&vector[name]) }
         };
         let check = |verify: fn(&TreeHead, &TreeHead, &[Hash]) -> Result<()>| {
-            verify(&head("size1", "root1")?, &head("size2", "root2")?, &proof(&vector["proof"])?)
+            verify(&head("size1", "root1"), &head("size2", "root2"), &proof(&vector["proof"])?)
         };
         expect(&path, &vector, check(consistency::verify));
         // As a witness checks it, only the old size 0 is another matter.
