@@ -12,7 +12,7 @@
 use cairn_types::ChainHash;
 
 use crate::error::{Error, Result};
-use crate::hash::{HASH_LEN, Hash, sha256};
+use crate::hash::{Hash, of_pair};
 
 /// First byte of what is hashed into a chain value.
 pub const CHAIN_PREFIX: u8 = 2;
@@ -20,10 +20,7 @@ pub const CHAIN_PREFIX: u8 = 2;
 /// The chain value after one more leaf.
 #[must_use]
 pub fn next(previous: &ChainHash, leaf: &Hash) -> ChainHash {
-    let mut bytes = [CHAIN_PREFIX; 1 + 2 * HASH_LEN];
-    bytes[1..=HASH_LEN].copy_from_slice(previous.as_bytes());
-    bytes[1 + HASH_LEN..].copy_from_slice(leaf.as_bytes());
-    ChainHash::new(*sha256(&bytes).as_bytes())
+    ChainHash::new(of_pair(CHAIN_PREFIX, previous.as_bytes(), leaf.as_bytes()))
 }
 
 /// The chain value after more leaves.

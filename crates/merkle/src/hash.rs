@@ -8,6 +8,8 @@
 //!
 //! The prefixes keep a leaf from posing as an inner node. Pure functions: nothing is stored here.
 
+mod short;
+
 use std::fmt;
 
 use base64::Engine;
@@ -109,6 +111,11 @@ impl From<ChainHash> for Hash {
     }
 }
 
+/// SHA-256 of a byte and two hashes.
+pub(crate) fn of_pair(prefix: u8, left: &[u8; HASH_LEN], right: &[u8; HASH_LEN]) -> [u8; HASH_LEN] {
+    short::sha256(prefix, [left, right])
+}
+
 /// SHA-256 of bytes, without a prefix.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
@@ -124,6 +131,9 @@ pub fn sha256(bytes: &[u8]) -> Hash {
 /// ```
 #[must_use]
 pub fn leaf_hash(data: &[u8]) -> Hash {
+    if data.len() < short::LEN_MAX {
+        return Hash(short::sha256(LEAF_PREFIX, [data]));
+    }
     let mut hasher = Sha256::new();
     hasher.update([LEAF_PREFIX]);
     hasher.update(data);
@@ -133,10 +143,7 @@ pub fn leaf_hash(data: &[u8]) -> Hash {
 /// The inner node above two others.
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut bytes = [NODE_PREFIX; 1 + 2 * HASH_LEN];
-    bytes[1..=HASH_LEN].copy_from_slice(&left.0);
-    bytes[1 + HASH_LEN..].copy_from_slice(&right.0);
-    sha256(&bytes)
+    Hash(of_pair(NODE_PREFIX, &left.0, &right.0))
 }
 
 /// The root of a tree without leaves.
@@ -153,6 +160,14 @@ pub fn empty_root() -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leaves_of_every_length_are_hashed_with_their_prefix() {
+        for len in 0..300 {
+            let prefixed = vec![0; len + 1];
+            assert_eq!(leaf_hash(&prefixed[1..]), sha256(&prefixed), "{len}");
+        }
+    }
 
     #[test]
     fn only_the_canonical_forms_are_a_hash() {

@@ -161,7 +161,7 @@ fn unknown_keys_are_passed_over_and_a_wrong_line_of_a_known_one_is_not() -> Resu
     assert!(matches!(note.verify(&[]), Err(Error::NotSigned { .. })));
     // The same line twice counts once; a second, wrong line of the key spoils the note.
     note.add(a.sign(note.text()))?;
-    assert_eq!(note.verify(&[known.clone()])?.len(), 1);
+    assert_eq!(note.verify(std::slice::from_ref(&known))?.len(), 1);
     assert_eq!(note.verify(&[known.clone(), known.clone()])?.len(), 1);
     note.add(a.sign("another text\n"))?;
     assert!(matches!(

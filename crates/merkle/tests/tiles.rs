@@ -91,7 +91,7 @@ fn names_of(size: u64) -> Vec<TileId> {
     for level in 0..8 {
         let hashes = size >> (8 * level);
         names.extend((0..hashes / 256).map(|index| TileId::hashes(level, index, 256)));
-        if hashes % 256 > 0 {
+        if !hashes.is_multiple_of(256) {
             names.push(TileId::hashes(level, hashes / 256, (hashes % 256) as u16));
         }
     }

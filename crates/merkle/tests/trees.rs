@@ -1,11 +1,13 @@
 //! Trees and proofs against the definition in RFC 6962, for every small size.
 
+use cairn_merkle::chain;
 use cairn_merkle::hash::{Hash, empty_root, node_hash};
 use cairn_merkle::log::{Leaves, Tree, TreeHead, consistency, inclusion, prove, state};
+use cairn_types::{ChainHash, LeafHash};
 use cairn_vfs::SeededRng;
 use proptest::prelude::*;
 
-use crate::support::{LARGE, flips, leaf, leaves};
+use crate::support::{LARGE, entry, flips, leaf, leaves};
 
 const SIZE: u64 = 70;
 
@@ -24,6 +26,19 @@ fn root_by_definition(leaves: &[Hash]) -> Hash {
 
 fn head_of(leaves: &[Hash]) -> TreeHead {
     TreeHead { size: leaves.len() as u64, root: root_by_definition(leaves) }
+}
+
+#[test]
+fn the_chain_of_records_is_that_of_the_log_format() {
+    let (mut ours, mut theirs) = (ChainHash::GENESIS, ChainHash::GENESIS);
+    for n in 0..100 {
+        assert_eq!(LeafHash::from(leaf(n)), cairn_codec::hash::leaf(&entry(n)));
+        ours = chain::next(&ours, &leaf(n));
+        theirs = cairn_codec::hash::record_chain(&theirs, &leaf(n).into());
+        assert_eq!(ours, theirs);
+    }
+    assert!(chain::verify(&ChainHash::GENESIS, &leaves(100), &ours).is_ok());
+    assert!(chain::verify(&ChainHash::GENESIS, &leaves(99), &ours).is_err());
 }
 
 #[test]
