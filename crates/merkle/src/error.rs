@@ -29,6 +29,17 @@ pub enum Error {
         /// Its path.
         path: String,
     },
+    /// A tile, or the right edge of all, is of the right length but not of the trusted tree. Tiles
+    /// are derived: build them again.
+    #[error("damaged tiles: {what} leads to {computed}, not to {trusted}")]
+    DamagedTiles {
+        /// Path of the tile, or which part.
+        what: String,
+        /// The hash computed.
+        computed: Hash,
+        /// The hash it should be.
+        trusted: Hash,
+    },
     /// A number that no tree of this size has room for, or over a limit.
     #[error("{what}: {found} is over the limit of {limit}")]
     OutOfRange {
@@ -55,10 +66,10 @@ pub enum Error {
         /// Hashes needed.
         expected: u64,
     },
-    /// A proof, or tiles, lead to another root than the one that is trusted.
+    /// A proof leads to another root than the one that is trusted.
     #[error("{what}: this leads to the root {computed}, not to {trusted}")]
     RootMismatch {
-        /// Which proof or structure, and which of its roots.
+        /// Which proof, and which of its roots.
         what: &'static str,
         /// The root computed.
         computed: Hash,
@@ -102,7 +113,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::DamagedTiles { .. } => ErrorKind::Corrupt,
             Self::MissingTile { .. } => ErrorKind::NotFound,
             Self::OutOfRange { .. } | Self::Malformed { .. } => ErrorKind::Invalid,
             Self::ProofLength { .. }

@@ -153,17 +153,17 @@ fn unknown_keys_are_passed_over_and_a_wrong_line_of_a_known_one_is_not() -> Resu
     let other = signer("other.example", Ed25519, 3);
     let mut note = Note::new("text\n")?;
     for key in [&other, &a] {
-        note.add(key.sign(note.text()))?;
+        note.add(key.sign(note.text())?)?;
     }
     let [known, same_name] = [a.verifier(), b.verifier()];
     assert_eq!(note.verify(&[known.clone(), same_name.clone()])?.len(), 1);
     assert!(matches!(note.verify(&[same_name]), Err(Error::NotSigned { .. })));
     assert!(matches!(note.verify(&[]), Err(Error::NotSigned { .. })));
     // The same line twice counts once; a second, wrong line of the key spoils the note.
-    note.add(a.sign(note.text()))?;
+    note.add(a.sign(note.text())?)?;
     assert_eq!(note.verify(std::slice::from_ref(&known))?.len(), 1);
     assert_eq!(note.verify(&[known.clone(), known.clone()])?.len(), 1);
-    note.add(a.sign("another text\n"))?;
+    note.add(a.sign("another text\n")?)?;
     assert!(matches!(
         note.verify(&[known.clone(), other.verifier()]),
         Err(Error::BadSignature { .. })
@@ -248,6 +248,7 @@ fn a_witness_signs_time_and_checkpoint_and_never_stands_in_for_the_log() -> Resu
     assert!(w1.cosign(&note, i64::MAX as u64 + 1).is_err());
     assert!(w1.cosign(&Note::new("no checkpoint\n")?, 7).is_err());
     assert!(log.cosign(&note, 7).is_err());
+    assert!(w1.sign(note.text()).is_err(), "a witness signs no plain notes");
     Ok(())
 }
 
@@ -318,12 +319,18 @@ proptest! {
     #[test]
     fn generated_keys_sign_and_come_back(seed in any::<u64>(), name in "[a-z./]{1,30}") {
         for kind in [Ed25519, CosignatureV1] {
-            let key = Signer::generate(KeyName::new(name.as_str()).expect("plain"), kind, &SeededRng::new(seed));
+            let name = KeyName::new(name.as_str()).expect("plain");
+            let key = Signer::generate(name, kind, &SeededRng::new(seed));
             let again = Signer::parse(&key.to_secret_text()).expect("as written");
             let verifier: Verifier = key.verifier().to_string().parse().expect("as written");
-            let line = again.sign("text\n");
-            prop_assert!(verifier.verify("text\n", line.signature()).is_ok());
-            prop_assert!(verifier.verify("texT\n", line.signature()).is_err());
+            let text = Checkpoint::new("o", head()).expect("good").to_string();
+            let note = Note::new(text.clone()).expect("a text");
+            let line = match kind {
+                Ed25519 => again.sign(&text).expect("its kind"),
+                CosignatureV1 => again.cosign(&note, seed >> 1).expect("its kind"),
+            };
+            prop_assert!(verifier.verify(&text, line.signature()).is_ok());
+            prop_assert!(verifier.verify("o\n", line.signature()).is_err());
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn read_edge<S: TileStore + ?Sized>(store: &S, head: &TreeHead) -> Re
     if computed == head.root {
         return Ok(edge);
     }
-    Err(Error::RootMismatch { what: "right edge of the tiles", computed, trusted: head.root })
+    Err(Error::DamagedTiles { what: "the right edge".into(), computed, trusted: head.root })
 }
 
 fn read_nodes<S: TileStore + ?Sized>(store: &S, tile: TileId) -> Result<Nodes> {
@@ -80,7 +80,7 @@ impl<S: TileStore> TileReader<S> {
     /// against it. Reads at most 8 tiles.
     ///
     /// # Errors
-    /// [`Error::MissingTile`], [`Error::Corrupt`], and [`Error::RootMismatch`] when the tiles are
+    /// [`Error::MissingTile`], [`Error::Corrupt`], and [`Error::DamagedTiles`] when the tiles are
     /// of another tree; what the store brings.
     pub fn open(store: S, head: TreeHead) -> Result<Self> {
         let edge = read_edge(&store, &head)?;
@@ -136,10 +136,9 @@ impl<S: TileStore> TileReader<S> {
         let tile = TileId::hashes(level, index, TILE_WIDTH)?;
         let nodes = Arc::new(read_nodes(&self.store, tile)?);
         let trusted = self.node(NodeId { height: TILE_HEIGHT * (level + 1), index })?;
-        if nodes.row(TILE_HEIGHT) != [trusted] {
-            let cause = "its root is not the hash one level above";
-            let what = tile.to_string();
-            return Err(Error::Corrupt { what, cause, found: index, expected: index });
+        let computed = *nodes.row(TILE_HEIGHT).first().expect("a full tile has a root");
+        if computed != trusted {
+            return Err(Error::DamagedTiles { what: tile.to_string(), computed, trusted });
         }
         self.cache().insert((level, index), Arc::clone(&nodes));
         Ok(nodes)

@@ -8,6 +8,11 @@
 //! tile/1/000            256 roots, each of one full tile of level 0
 //! tile/entries/000      the entries of tile/0/000
 //! ```
+//!
+//! | bytes of a tile of hashes | what |
+//! |---|---|
+//! | 32 | the first hash |
+//! | ... | as many as its width, 1 to 256; nothing after the last |
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;

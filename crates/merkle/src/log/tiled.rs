@@ -65,7 +65,7 @@ impl<S: TileStore> TiledTree<S> {
     /// Goes on with a tree whose tiles were published at this head; reads at most 8 of them.
     ///
     /// # Errors
-    /// [`Error::MissingTile`](crate::Error::MissingTile), [`Error::Corrupt`](crate::Error::Corrupt) and [`Error::RootMismatch`](crate::Error::RootMismatch) when the tiles are
+    /// [`Error::MissingTile`](crate::Error::MissingTile), [`Error::Corrupt`](crate::Error::Corrupt) and [`Error::DamagedTiles`](crate::Error::DamagedTiles) when the tiles are
     /// not those of the head: build them again with [`new`](Self::new).
     pub fn open(store: S, head: &TreeHead) -> Result<Self> {
         let edge = read_edge(&store, head)?;

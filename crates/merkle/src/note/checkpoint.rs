@@ -88,10 +88,11 @@ impl Checkpoint {
     /// The note with the signature of the log.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when the lines are longer than a note can be.
+    /// [`Error::OutOfRange`] when the lines are longer than a note can be, [`Error::Malformed`] for
+    /// a key of a witness.
     pub fn sign(&self, signer: &Signer) -> Result<Note> {
         let mut note = Note::new(self.to_string())?;
-        note.add(signer.sign(note.text()))?;
+        note.add(signer.sign(note.text())?)?;
         Ok(note)
     }
 }

@@ -24,7 +24,7 @@ const PREFIX: &str = "PRIVATE+KEY+";
 /// use cairn_vfs::OsRng;
 /// let signer = Signer::generate(KeyName::new("example.com/log")?, SignatureKind::Ed25519, &OsRng);
 /// let mut note = Note::new("Ognuno sta solo sul cuor della terra\n")?;
-/// note.add(signer.sign(note.text()))?;
+/// note.add(signer.sign(note.text())?)?;
 /// assert_eq!(note.verify(&[signer.verifier()])?.len(), 1);
 /// # Ok::<(), cairn_merkle::Error>(())
 /// ```
@@ -37,10 +37,14 @@ pub struct Signer {
 
 impl Signer {
     /// A new key.
+    ///
+    /// # Panics
+    /// When the random source gives nothing but zeroes.
     #[must_use]
     pub fn generate(name: KeyName, kind: SignatureKind, rng: &dyn Rng) -> Self {
         let mut seed = [0; KEY_LEN];
         rng.fill(&mut seed);
+        assert_ne!(seed, [0; KEY_LEN], "a random source that is broken makes no keys");
         Self::of(name, kind, &seed)
     }
 
@@ -97,13 +101,15 @@ impl Signer {
         Verifier::of(self.name.clone(), self.kind, self.key.verifying_key())
     }
 
-    /// Signs the text of a note as it stands. For a key of [`SignatureKind::CosignatureV1`] the
-    /// time is taken to be 0, which no witness says: use [`cosign`](Self::cosign).
-    #[must_use]
-    pub fn sign(&self, text: &str) -> SignatureLine {
+    /// Signs the text of a note as it stands.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`](crate::Error::Malformed) for a key of a witness, which signs nothing
+    /// but checkpoints: see [`cosign`](Self::cosign).
+    pub fn sign(&self, text: &str) -> Result<SignatureLine> {
         match self.kind {
-            SignatureKind::Ed25519 => self.line(&self.key.sign(text.as_bytes()).to_bytes()),
-            SignatureKind::CosignatureV1 => self.cosign_text(text, 0),
+            SignatureKind::Ed25519 => Ok(self.line(&self.key.sign(text.as_bytes()).to_bytes())),
+            SignatureKind::CosignatureV1 => Err(malformed("it is for cosignatures alone")),
         }
     }
 
