@@ -37,7 +37,7 @@
 //! map.update(&[(path, red), (path, blue)], 5, Lsn::new(2))?;
 //!
 //! let claim = Claim::at(path, 4);
-//! let proof = map.prove(&claim, &[red, blue].as_slice())?.encode();
+//! let proof = map.prove(&claim, [red, blue].as_slice())?.encode();
 //! let proof = cairn_merkle::map::KeyProof::decode(&proof)?;
 //! let Verdict::Value(proven) = verify(&map.head(), &claim, &proof)? else { panic!() };
 //! assert!(proven.version.holds(b"red"));
