@@ -133,9 +133,7 @@ fn proofs(c: &mut Criterion) {
     for (key, history) in histories.iter().enumerate() {
         let (path, count) = (path(key as u64), history.len());
         let middle = history[count / 2].modified.main;
-        for (name, claim) in
-            [("newest", Claim::newest(path)), ("at", Claim::at(path, middle))]
-        {
+        for (name, claim) in [("newest", Claim::newest(path)), ("at", Claim::at(path, middle))] {
             let proof = map.prove(&claim, history.as_slice()).expect("there");
             let bytes = proof.encode();
             println!("{name}, {count} versions: {} B", bytes.len());

@@ -44,6 +44,7 @@
 //! # Ok::<(), cairn_merkle::map::Error>(())
 //! ```
 
+mod arena;
 mod checkpoint;
 mod cursor;
 mod entry;
@@ -51,7 +52,6 @@ mod error;
 mod head;
 mod history;
 mod node;
-mod page;
 mod path;
 mod proof;
 mod prove;

@@ -21,6 +21,7 @@
 //! Every CRC is salted with `cairn key map 01`. Restoring computes every node again and compares
 //! the root, so a checkpoint that restores is the map that its head names.
 
+use super::arena::Arena;
 use super::cursor::Cursor;
 use super::entry::Entry;
 use super::error::{Error, Result};
@@ -57,7 +58,7 @@ impl KeyMap {
         header[HEADER_CRC..].copy_from_slice(&check.to_le_bytes());
         sink(&header)?;
         let mut len = HEADER_LEN as u64;
-        let mut entries = self.entries().peekable();
+        let mut entries = self.in_order();
         loop {
             let mut body = Vec::new();
             let mut count = 0_u32;
@@ -88,7 +89,7 @@ impl KeyMap {
         let crc = SaltedCrc::new(SALT);
         let mut cursor = Cursor::new(WHAT, bytes);
         let head = read_header(&mut cursor, &crc)?;
-        let mut entries = Vec::new();
+        let mut entries = Arena::new();
         while read_block(&mut cursor, &crc, &mut entries)? {}
         if entries.len() as u64 != head.key_count {
             return Err(cursor.error("another number of keys than its head says"));
@@ -131,7 +132,7 @@ fn read_header(cursor: &mut Cursor<'_>, crc: &SaltedCrc) -> Result<MapHead> {
 }
 
 /// Reads a block; `false` after the last.
-fn read_block(cursor: &mut Cursor<'_>, crc: &SaltedCrc, out: &mut Vec<Entry>) -> Result<bool> {
+fn read_block(cursor: &mut Cursor<'_>, crc: &SaltedCrc, out: &mut Arena<Entry>) -> Result<bool> {
     let start = cursor.array::<8>()?;
     let check = cursor.u32()?;
     let mut fields = Cursor::new(WHAT, start);
@@ -144,11 +145,12 @@ fn read_block(cursor: &mut Cursor<'_>, crc: &SaltedCrc, out: &mut Vec<Entry>) ->
         return Err(cursor.error("CRC of a block"));
     }
     let mut body = Cursor::new(WHAT, body);
+    let mut last = out.len().checked_sub(1).map(|last| out[last].path);
     for _ in 0..count {
         let path = PathHash::new(*body.array()?);
         let versions = body.u64()?;
         let peaks = body.hashes(versions.count_ones() as usize)?;
-        if out.last().is_some_and(|last| last.path >= path) {
+        if last.replace(path).is_some_and(|last| last >= path) {
             return Err(body.error("entries out of order"));
         }
         let entry = Entry::from_peaks(path, versions, peaks);

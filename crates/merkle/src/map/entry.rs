@@ -1,9 +1,8 @@
 //! What the map keeps of one key: its path, how many versions it had, and the peaks of the tree
 //! over them. **Derived** from the log's records of the key.
 
-use super::node::Node;
 use super::path::PathHash;
-use crate::hashing::{self, Hash, sha256};
+use crate::hashing::{self, Hash, sha256_two_blocks};
 
 /// Separates entries from every other use of SHA-256.
 const DOMAIN: [u8; 8] = *b"CRNmpe1\0";
@@ -62,27 +61,5 @@ impl Entry {
 
 /// What the trie commits to of a key.
 pub(super) fn entry_hash(path: &PathHash, count: u64, root: &Hash) -> Hash {
-    let mut bytes = [0; 80];
-    bytes[..8].copy_from_slice(&DOMAIN);
-    bytes[8..40].copy_from_slice(path.as_bytes());
-    bytes[40..48].copy_from_slice(&count.to_le_bytes());
-    bytes[48..].copy_from_slice(root);
-    sha256(&bytes)
-}
-
-/// The node over sorted entries that share their first `depth` bits.
-pub(super) fn subtree(entries: &[Entry], depth: usize) -> Node {
-    match entries {
-        [] => Node::Empty,
-        [entry] => Node::Single(entry.hash()),
-        _ => {
-            let (left, right) = divide(entries, depth);
-            Node::join(&subtree(left, depth + 1), &subtree(right, depth + 1))
-        }
-    }
-}
-
-/// Sorted entries that share their first `depth` bits, by the next bit.
-pub(super) fn divide(entries: &[Entry], depth: usize) -> (&[Entry], &[Entry]) {
-    entries.split_at(entries.partition_point(|entry| !entry.path.bit(depth)))
+    sha256_two_blocks(&[&DOMAIN, path.as_bytes(), &count.to_le_bytes(), root])
 }

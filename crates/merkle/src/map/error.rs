@@ -48,6 +48,12 @@ pub enum Error {
         /// Which rule it breaks.
         cause: &'static str,
     },
+    /// The map holds no more keys.
+    #[error("the map is full: the limit is {limit} keys")]
+    Full {
+        /// Most keys.
+        limit: u64,
+    },
     /// A proof would be longer than any reader accepts.
     #[error("{found} versions do not fit into a proof, the limit is {limit}")]
     TooLarge {
@@ -74,7 +80,7 @@ impl Error {
             Self::Refused { .. } | Self::OutOfOrder { .. } | Self::FutureRevision { .. } => {
                 ErrorKind::Invalid
             }
-            Self::TooLarge { .. } => ErrorKind::Full,
+            Self::TooLarge { .. } | Self::Full { .. } => ErrorKind::Full,
             Self::Source(_) => ErrorKind::Unavailable,
         }
     }

@@ -2,6 +2,7 @@
 //! key.
 
 use crate::hashing::{Hash, sha256};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Separates paths from every other use of SHA-256.
@@ -15,7 +16,7 @@ const SHORT_LEN: usize = 112;
 /// use cairn_merkle::map::PathHash;
 /// assert_ne!(PathHash::of_key(1, b"a"), PathHash::of_key(2, b"a"));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PathHash(Hash);
 
 impl PathHash {
@@ -49,26 +50,10 @@ impl PathHash {
         u64::from_be_bytes(*self.0.first_chunk().expect("a path has 32 bytes"))
     }
 
-    /// The first `bits` bits, at most 63, as a number.
-    pub(super) fn prefix(&self, bits: u32) -> usize {
-        debug_assert!(bits < 64, "a prefix is one number");
-        let number = if bits == 0 { 0 } else { self.head() >> (64 - bits) };
-        usize::try_from(number).expect("prefixes in use are short")
-    }
-
     /// Bit number `depth`, or `false` past the end.
     pub(super) fn bit(&self, depth: usize) -> bool {
         let byte = self.0.get(depth / 8).copied().unwrap_or_default();
         byte & (0x80 >> (depth % 8)) != 0
-    }
-
-    /// The path with bit number `depth` turned over.
-    pub(super) fn flipped(&self, depth: usize) -> Self {
-        let mut bytes = self.0;
-        if let Some(byte) = bytes.get_mut(depth / 8) {
-            *byte ^= 0x80 >> (depth % 8);
-        }
-        Self(bytes)
     }
 
     /// How many leading bits two paths share.
@@ -78,6 +63,19 @@ impl PathHash {
             let bits = self.0.get(at).zip(other.0.get(at)).map_or(0, |(a, b)| a ^ b);
             at * 8 + bits.leading_zeros() as usize
         })
+    }
+}
+
+/// As bytes; the first eight decide nearly always, as one number.
+impl Ord for PathHash {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head().cmp(&other.head()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for PathHash {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -101,8 +99,9 @@ mod tests {
     fn bits_are_counted_from_the_highest() {
         let path = PathHash::new([0b1010_0000; 32]);
         assert_eq!([0, 1, 2, 3, 8].map(|depth| path.bit(depth)), [true, false, true, false, true]);
-        assert_eq!((path.prefix(0), path.prefix(3), path.prefix(9)), (0, 0b101, 0b1_0100_0001));
-        assert_eq!(path.shared_bits(&path.flipped(9)), 9);
+        let mut other = path;
+        other.0[1] ^= 0b0100_0000;
+        assert_eq!(path.shared_bits(&other), 9);
         assert_eq!(path.shared_bits(&path), 256);
     }
 

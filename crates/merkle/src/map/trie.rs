@@ -1,67 +1,46 @@
-//! The trie in memory: pages found through a directory, and the nodes above them. **Derived**:
-//! built from the log's puts and deletes.
+//! The trie in memory: entries, and inner nodes that link to them and keep their hash.
+//! **Derived**: built from the log's puts and deletes.
 //!
-//! ```text
-//! directory: the first D bits ─▶ page        nodes: 1 = root, 2n and 2n+1 below n,
-//! (several slots share a page                 down to the pages' prefixes
-//!  whose prefix is shorter)
-//! ```
-//!
-//! A page that is too full divides by its next bit; the directory doubles when no slot tells
-//! the halves apart. How deep it may get depends on the number of keys, so that keys chosen to
-//! share a prefix make one page large and not the directory. `decisions/0014` has the figures.
+//! Nothing is ever taken out: a deleted key keeps its history. So both kinds of nodes are
+//! lists that only grow. `docs/decisions/0014-key-map.md` has what else was measured.
 
+use super::arena::Arena;
 use super::entry::Entry;
 use super::head::MapHead;
-use super::node::Node;
-use super::page::{PAGE_KEYS_MAX, Page};
+use super::node::{EMPTY, Inner, Link, Target, inner};
 use super::path::PathHash;
 use crate::hashing::Hash;
 use cairn_types::Lsn;
+use std::ops::Range;
 
-/// Deepest prefix of a page.
-const DEPTH_MAX: u32 = 26;
-/// How much deeper than evenly spread keys would need.
-const DEPTH_SLACK: u32 = 4;
-
-/// The map of all keys, in memory: about 120 B a key, and 32 B for each bit of a version
+/// The map of all keys, in memory: about 150 B a key, and 32 B for each bit of a version
 /// count that is no power of two.
 ///
 /// See the [module](super) for an example.
 #[derive(Debug)]
 pub struct KeyMap {
-    pub(super) pages: Vec<Page>,
-    directory: Vec<u32>,
-    /// Bits that the directory looks at.
-    bits: u32,
-    nodes: Vec<Node>,
+    pub(super) entries: Arena<Entry>,
+    inners: Arena<Inner>,
+    pub(super) root: Link,
     pub(super) revision: u64,
     pub(super) lsn_end: Lsn,
-    pub(super) key_count: u64,
 }
 
 /// What stands at a path, with what is needed to compute the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathProof {
     /// The other side at each depth, from the root down; 32 zero bytes where it is empty.
-    pub siblings: Vec<Hash>,
+    pub siblings: Vec<[u8; 32]>,
     /// The entry at the end, if there is one: path, count of versions, root over them. It is of
     /// another key when that is alone under the prefix.
-    pub entry: Option<(PathHash, u64, Hash)>,
+    pub entry: Option<(PathHash, u64, [u8; 32])>,
 }
 
-/// Nodes that changed, by depth.
-#[derive(Debug, Default)]
-pub(super) struct Touched(Vec<Vec<usize>>);
-
-impl Touched {
-    fn add(&mut self, depth: u32, index: usize) {
-        let depth = depth as usize;
-        if self.0.len() <= depth {
-            self.0.resize(depth + 1, Vec::new());
-        }
-        self.0[depth].push(index);
-    }
+/// One version to take in; those of a key stand together, oldest first.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) path: PathHash,
+    pub(super) leaf: Hash,
 }
 
 impl Default for KeyMap {
@@ -73,29 +52,27 @@ impl Default for KeyMap {
 impl KeyMap {
     /// A map without keys, from before the first revision.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
-            pages: vec![Page::new(0, Vec::new())],
-            directory: vec![0],
-            bits: 0,
-            nodes: vec![Node::Empty; 2],
+            entries: Arena::new(),
+            inners: Arena::new(),
+            root: Link::EMPTY,
             revision: 0,
             lsn_end: Lsn::ZERO,
-            key_count: 0,
         }
     }
 
     /// What the map commits to now.
     #[must_use]
     pub fn head(&self) -> MapHead {
-        let Self { revision, lsn_end, key_count, .. } = *self;
-        MapHead { revision, lsn_end, key_count, root: self.root() }
+        let Self { revision, lsn_end, .. } = *self;
+        MapHead { revision, lsn_end, key_count: self.entries.len() as u64, root: self.root() }
     }
 
     /// Root of the trie, 32 zero bytes without keys.
     #[must_use]
     pub fn root(&self) -> [u8; 32] {
-        self.nodes[1].hash()
+        self.hash(self.root)
     }
 
     /// How many versions of a key the map commits to, 0 for one that never was.
@@ -108,167 +85,119 @@ impl KeyMap {
     #[must_use]
     pub fn prove_path(&self, path: &PathHash) -> PathProof {
         let mut siblings = Vec::with_capacity(32);
-        loop {
-            let depth = siblings.len();
-            match self.node(path, depth) {
-                Node::Empty => return PathProof { siblings, entry: None },
-                Node::Single(_) => {
-                    let entry = self.single(path, depth);
-                    return PathProof {
-                        siblings,
-                        entry: Some((entry.path, entry.count, entry.root)),
-                    };
-                }
-                Node::Inner(_) => siblings.push(self.node(&path.flipped(depth), depth + 1).hash()),
-            }
-        }
+        let entry = self.descend(path, |link| siblings.push(self.hash(link)));
+        PathProof { siblings, entry: entry.map(|entry| (entry.path, entry.count, entry.root)) }
     }
 
     pub(super) fn entry(&self, path: &PathHash) -> Option<&Entry> {
-        let entries = &self.pages[self.page_id(path)].entries;
-        let at = entries.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
-        entries.get(at)
+        self.descend(path, |_| {}).filter(|entry| entry.path == *path)
+    }
+
+    /// Goes down a path, past the other sides, to the entry at its end.
+    fn descend(&self, path: &PathHash, mut passed: impl FnMut(Link)) -> Option<&Entry> {
+        let mut link = self.root;
+        let mut depth = 0;
+        loop {
+            match link.target() {
+                Target::Empty => return None,
+                Target::Entry(index) => return Some(&self.entries[index]),
+                Target::Inner(index) => {
+                    let [left, right] = self.inners[index].sides;
+                    let (next, other) = if path.bit(depth) { (right, left) } else { (left, right) };
+                    passed(other);
+                    link = next;
+                    depth += 1;
+                }
+            }
+        }
     }
 
     /// Entries in order of their paths.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let mut ids: Vec<u32> = self.directory.clone();
-        ids.dedup();
-        ids.into_iter().flat_map(|id| &self.pages[id as usize].entries)
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &Entry> {
+        let mut pending = vec![self.root];
+        std::iter::from_fn(move || {
+            loop {
+                match pending.pop()?.target() {
+                    Target::Empty => {}
+                    Target::Entry(index) => return Some(&self.entries[index]),
+                    Target::Inner(index) => pending.extend(self.inners[index].sides.iter().rev()),
+                }
+            }
+        })
     }
 
-    /// A map over sorted entries.
-    pub(super) fn from_entries(entries: Vec<Entry>) -> Self {
-        let mut map = Self::new();
-        map.key_count = entries.len() as u64;
-        map.pages[0].entries = entries;
-        let mut touched = Touched::default();
-        let path = PathHash::new([0; 32]);
-        map.settle_page(0, &path, u32::from(u16::MAX), &mut touched);
-        map.settle(touched);
+    fn hash(&self, link: Link) -> Hash {
+        match link.target() {
+            Target::Empty => EMPTY,
+            Target::Entry(index) => self.entries[index].hash(),
+            Target::Inner(index) => self.inners[index].hash,
+        }
+    }
+
+    /// A map over sorted entries, each key once.
+    pub(super) fn from_entries(entries: Arena<Entry>) -> Self {
+        let mut map = Self { entries, ..Self::new() };
+        map.root = map.build(0..map.entries.len(), 0);
         map
     }
 
-    /// Number of the page that a path belongs to.
-    pub(super) fn page_id(&self, path: &PathHash) -> usize {
-        self.directory[path.prefix(self.bits)] as usize
-    }
-
-    /// The node at the first `depth` bits of a path. Above the pages its sibling is above them
-    /// or at the root of one, so both are in the table.
-    fn node(&self, path: &PathHash, depth: usize) -> Node {
-        let page = &self.pages[self.page_id(path)];
-        match u32::try_from(depth) {
-            Ok(bits) if bits <= page.depth => self.nodes[(1 << bits) | path.prefix(bits)],
-            _ => page.node(path, depth),
+    /// Links sorted entries that share their first `depth` bits.
+    fn build(&mut self, range: Range<usize>, depth: usize) -> Link {
+        match range.len() {
+            0 => return Link::EMPTY,
+            1 => return Link::to_entry(range.start),
+            _ => {}
         }
-    }
-
-    /// The only entry that shares the first `depth` bits with a path.
-    fn single(&self, path: &PathHash, depth: usize) -> &Entry {
-        let bits = u32::try_from(depth).map_or(self.bits, |depth| depth.min(self.bits));
-        let first = path.prefix(bits) << (self.bits - bits);
-        let slots = first..first + (1 << (self.bits - bits));
-        let mut pages = self.directory[slots].iter().map(|id| &self.pages[*id as usize]);
-        pages.find_map(|page| page.under(path, depth).first()).expect("the node says there is one")
-    }
-
-    /// Brings a page's nodes up to date after its keys changed, and divides it when it is too
-    /// full. `path` is any path under the page.
-    pub(super) fn settle_page(
-        &mut self,
-        id: usize,
-        path: &PathHash,
-        changed: u32,
-        touched: &mut Touched,
-    ) {
-        let depth = self.pages[id].depth;
-        let mut parts = Vec::new();
-        let deepest = self.deepest().max(depth);
-        plan(&self.pages[id].entries, depth, path.prefix(depth), deepest, &mut parts);
-        if let [whole] = parts.as_slice() {
-            self.pages[id].rehash(changed);
-            self.note(id, whole, touched);
-            return;
+        let (mut start, mut end) = (range.start, range.end);
+        while start < end {
+            let middle = start + (end - start) / 2;
+            if self.entries[middle].path.bit(depth) { end = middle } else { start = middle + 1 }
         }
-        let mut rest = std::mem::take(&mut self.pages[id].entries).into_iter();
-        for (place, part) in parts.iter().enumerate() {
-            self.grow(part.depth);
-            let page = Page::new(part.depth, rest.by_ref().take(part.len).collect());
-            let part_id = if place == 0 { id } else { self.pages.len() };
-            if place == 0 {
-                self.pages[id] = page
-            } else {
-                self.pages.push(page)
+        let index = self.inners.push(Inner { sides: [Link::EMPTY; 2], hash: EMPTY });
+        let left = self.build(range.start..start, depth + 1);
+        let right = self.build(start..range.end, depth + 1);
+        self.set(index, [left, right])
+    }
+
+    fn set(&mut self, index: usize, sides: [Link; 2]) -> Link {
+        let hash = inner(&self.hash(sides[0]), &self.hash(sides[1]));
+        self.inners[index] = Inner { sides, hash };
+        Link::to_inner(index)
+    }
+
+    /// Takes sorted versions, whose paths share their first `depth` bits, in below a link;
+    /// gives the link that takes its place. Goes down once for each bit that paths share: 256
+    /// levels at most, and about thirty at a million keys.
+    pub(super) fn take_in(&mut self, link: Link, depth: usize, fresh: &[Fresh]) -> Link {
+        let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else {
+            return link;
+        };
+        let is_one_key = first.path == last.path;
+        let (index, [left, right]) = match link.target() {
+            Target::Empty if is_one_key => {
+                let mut entry = Entry::new(first.path, first.leaf);
+                if fresh.len() > 1 {
+                    entry.append(fresh[1..].iter().map(|version| version.leaf));
+                }
+                return Link::to_entry(self.entries.push(entry));
             }
-            self.note(part_id, part, touched);
-        }
-    }
-
-    /// Deepest prefix that a page may have with so many keys.
-    fn deepest(&self) -> u32 {
-        let even = self.key_count / PAGE_KEYS_MAX as u64;
-        (DEPTH_SLACK + (64 - even.leading_zeros())).min(DEPTH_MAX)
-    }
-
-    fn grow(&mut self, depth: u32) {
-        while self.bits < depth {
-            self.directory = self.directory.iter().flat_map(|id| [*id; 2]).collect();
-            self.bits += 1;
-            self.nodes.resize(2 << self.bits, Node::Empty);
-        }
-    }
-
-    /// Enters a page into the directory and its root into the table.
-    fn note(&mut self, id: usize, part: &Part, touched: &mut Touched) {
-        let spare = self.bits - part.depth;
-        let slots = part.prefix << spare..(part.prefix + 1) << spare;
-        let number = u32::try_from(id).expect("fewer pages than slots");
-        self.directory[slots].fill(number);
-        let index = (1 << part.depth) | part.prefix;
-        self.nodes[index] = self.pages[id].root();
-        touched.add(part.depth, index);
-    }
-
-    /// Computes the nodes above those that changed, each once.
-    pub(super) fn settle(&mut self, mut touched: Touched) {
-        for depth in (1..touched.0.len()).rev() {
-            let mut indices = std::mem::take(&mut touched.0[depth]);
-            indices.sort_unstable();
-            for pair in indices.chunk_by(|a, b| a >> 1 == b >> 1) {
-                let parent = pair[0] >> 1;
-                self.nodes[parent] =
-                    Node::join(&self.nodes[2 * parent], &self.nodes[2 * parent + 1]);
-                touched.0[depth - 1].push(parent);
+            Target::Entry(index) if is_one_key && self.entries[index].path == first.path => {
+                self.entries[index].append(fresh.iter().map(|version| version.leaf));
+                return link;
             }
-        }
+            Target::Inner(index) => (index, self.inners[index].sides),
+            target => {
+                let mut sides = [Link::EMPTY; 2];
+                if let Target::Entry(index) = target {
+                    sides[usize::from(self.entries[index].path.bit(depth))] = link;
+                }
+                (self.inners.push(Inner { sides, hash: EMPTY }), sides)
+            }
+        };
+        let (below_left, below_right) =
+            fresh.split_at(fresh.partition_point(|version| !version.path.bit(depth)));
+        let left = self.take_in(left, depth + 1, below_left);
+        let right = self.take_in(right, depth + 1, below_right);
+        self.set(index, [left, right])
     }
-
-    #[cfg(test)]
-    pub(super) fn check_invariants(&self) {
-        self.pages.iter().for_each(Page::check_invariants);
-        assert_eq!(self.entries().count() as u64, self.key_count, "every key is reachable");
-        let entries: Vec<Entry> = self.entries().cloned().collect();
-        let root = super::entry::subtree(&entries, 0);
-        assert_eq!(self.nodes[1], root, "the root is what the entries say");
-    }
-}
-
-/// One page to be: a prefix and how many of the sorted entries it takes.
-#[derive(Debug)]
-struct Part {
-    depth: u32,
-    prefix: usize,
-    len: usize,
-}
-
-/// Divides sorted entries until every part fits a page or is as deep as it may get.
-fn plan(entries: &[Entry], depth: u32, prefix: usize, deepest: u32, parts: &mut Vec<Part>) {
-    if entries.len() <= PAGE_KEYS_MAX || depth >= deepest {
-        parts.push(Part { depth, prefix, len: entries.len() });
-        return;
-    }
-    let (left, right) = super::entry::divide(entries, depth as usize);
-    plan(left, depth + 1, prefix << 1, deepest, parts);
-    plan(right, depth + 1, (prefix << 1) | 1, deepest, parts);
 }

@@ -15,7 +15,7 @@
 
 use super::cursor::Cursor;
 use super::error::Result;
-use crate::hashing::{Hash, sha256};
+use crate::hashing::{Hash, sha256, sha256_two_blocks};
 use cairn_types::{Lsn, PayloadHash, Revision};
 
 /// Length of an encoded version leaf.
@@ -137,9 +137,7 @@ impl VersionLeaf {
 
     /// Leaf of the tree of the key's versions (RFC 6962).
     pub(super) fn leaf_hash(&self) -> Hash {
-        let mut bytes = [0; 1 + VERSION_LEAF_LEN];
-        bytes[1..].copy_from_slice(&self.encode());
-        sha256(&bytes)
+        sha256_two_blocks(&[&[0], &self.encode()])
     }
 
     /// Whether `next` can come after this version of the same key.
