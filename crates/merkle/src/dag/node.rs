@@ -1,6 +1,6 @@
 //! Nodes and their one encoding. **Truth**: the bytes of a block.
 //!
-//! A node is this value in strict DAG-CBOR ([`super::cbor`](self)); keys stand in the order of
+//! A node is this value in strict DAG-CBOR; keys stand in the order of
 //! DAG-CBOR, links in the order their author gave:
 //!
 //! ```text
