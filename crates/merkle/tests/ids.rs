@@ -4,7 +4,7 @@ use cairn_merkle::dag::{Cid, Codec, Error};
 use proptest::prelude::*;
 
 /// The well-known id of the raw block `hello world`.
-const HELLO_WORLD: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+const HELLO_WORLD: &str = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 /// The well-known id of the empty DAG-CBOR map.
 const EMPTY_MAP: &str = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua";
 

@@ -56,7 +56,9 @@ type Forgery = (&'static str, fn(Parts<'_>));
 
 /// What a dishonest prover would try with the versions.
 const FORGERIES: &[Forgery] = &[
-    ("the first left out", |(_, _, versions, _)| drop(versions.remove(0))),
+    ("the first left out", |(_, _, versions, _)| {
+        versions.remove(0);
+    }),
     ("the first left out, told", |(count, _, versions, _)| {
         versions.remove(0);
         *count -= 1;
@@ -65,12 +67,16 @@ const FORGERIES: &[Forgery] = &[
         versions.remove(0);
         *first += 1;
     }),
-    ("the last left out", |(_, _, versions, _)| drop(versions.pop())),
+    ("the last left out", |(_, _, versions, _)| {
+        versions.pop();
+    }),
     ("the last left out, told", |(count, _, versions, _)| {
         versions.pop();
         *count -= 1;
     }),
-    ("the middle left out", |(_, _, versions, _)| drop(versions.remove(versions.len() / 2))),
+    ("the middle left out", |(_, _, versions, _)| {
+        versions.remove(versions.len() / 2);
+    }),
     ("the middle left out, told", |(count, _, versions, _)| {
         versions.remove(versions.len() / 2);
         *count -= 1;

@@ -1,7 +1,7 @@
 //! Nodes and their one encoding. **Truth**: the bytes of a block.
 //!
-//! A node is this value in strict DAG-CBOR; keys stand in the order of
-//! DAG-CBOR, links in the order their author gave:
+//! A node is this value in strict DAG-CBOR. Keys stand in the order of DAG-CBOR, links in the
+//! order their author gave:
 //!
 //! ```text
 //! { "data": bytes, "links": [ { "cid": id, "name": text, "size": unsigned }, ... ] }
