@@ -26,6 +26,10 @@
 //! - What checks ([`log::inclusion`], [`log::consistency`], [`note`], [`proof_file`]) touches no
 //!   file, clock or random source, and reads as a specification.
 //!
+//! # Beside the log
+//! [`map`] commits to the whole history of every key ("K had V at R", "K was absent", "this is all
+//! that K ever was"); [`dag`] names nodes by their content and links them.
+//!
 //! This crate knows no log, no record and no key space: leaves are hashes of bytes. It does not
 //! decide when to sign; the caller signs only what is synced, and never two heads of which one is
 //! not the beginning of the other. A root says nothing until someone else holds it.
@@ -66,9 +70,12 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod dag;
 pub mod error;
 pub mod hash;
+mod hashing;
 pub mod log;
+pub mod map;
 pub mod note;
 pub mod proof_file;
 
