@@ -22,8 +22,10 @@ pub trait Version: Clone + Send + Sync + std::fmt::Debug + 'static {
     /// Appends everything else.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Takes what [`encode`](Self::encode) wrote; `None` when it is not that.
-    fn decode(entry: &EntryRef<'_>) -> Option<Self>;
+    /// Takes what [`encode`](Self::encode) wrote; `None` when it is not that. With `share` the
+    /// version may share the entry's bytes (see [`EntryRef::share`]): it is read and let go of.
+    /// Without, it stays in memory, and copies them.
+    fn decode(entry: &EntryRef<'_>, share: bool) -> Option<Self>;
 
     /// Bytes that it holds outside itself, for the memory budget.
     fn heap_len(&self) -> usize;
@@ -44,6 +46,8 @@ pub struct EntryRef<'a> {
     pub reference: u64,
     /// What the layer above encoded.
     pub value: &'a [u8],
+    /// Bytes that the value is a part of, and where in them it begins.
+    pub(crate) owner: Option<(&'a Bytes, usize)>,
 }
 
 /// An [`EntryRef`] that owns its bytes.
@@ -74,11 +78,23 @@ impl Entry {
             weight: self.weight,
             reference: self.reference,
             value: &self.value,
+            owner: None,
         }
     }
 }
 
 impl EntryRef<'_> {
+    /// A part of the value, from `start` on: shared with the block where that is possible, else
+    /// copied. Whoever keeps it keeps the whole block, or the mapped table.
+    #[must_use]
+    pub fn share(&self, start: usize) -> Bytes {
+        let value = self.value.get(start..).unwrap_or_default();
+        match self.owner {
+            Some((bytes, at)) => bytes.slice(at + start.min(self.value.len())..at + self.value.len()),
+            None => Bytes::copy_from_slice(value),
+        }
+    }
+
     /// Copies it.
     #[must_use]
     pub fn to_entry(&self) -> Entry {

@@ -83,16 +83,8 @@ impl Levels {
         let hash = key_hash(key);
         let mut go_on = true;
         for (level, tables) in self.levels.iter().enumerate() {
-            let candidates = match level {
-                0 => &tables[..],
-                _ => {
-                    let at = tables.partition_point(|table| &*table.facts.last_key < key);
-                    tables.get(at..=at).unwrap_or_default()
-                }
-            };
-            for table in candidates {
-                let outside = key < &*table.facts.first_key || key > &*table.facts.last_key;
-                if outside || !table.may_contain(hash) {
+            for table in candidates(level, tables, key) {
+                if !table.spans(key) || !table.may_contain(hash) {
                     continue;
                 }
                 table.versions(key, sequence, |entry| {
@@ -105,6 +97,25 @@ impl Levels {
             }
         }
         Ok(())
+    }
+
+    /// Calls `look` with the newest version of a key that is not newer than `sequence`; says
+    /// whether there is one.
+    pub(crate) fn get(
+        &self,
+        key: &[u8],
+        sequence: u64,
+        look: &mut dyn FnMut(&EntryRef<'_>),
+    ) -> Result<bool> {
+        let hash = key_hash(key);
+        for (level, tables) in self.levels.iter().enumerate() {
+            for table in candidates(level, tables, key) {
+                if table.spans(key) && table.may_contain(hash) && table.get(key, sequence, look)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// All tables as one ordered stream.
@@ -168,4 +179,13 @@ impl Levels {
         }
         Ok(last)
     }
+}
+
+/// The tables of a level that may hold a key.
+fn candidates<'t>(level: usize, tables: &'t [Arc<Table>], key: &[u8]) -> &'t [Arc<Table>] {
+    if level == 0 {
+        return tables;
+    }
+    let at = tables.partition_point(|table| &*table.facts.last_key < key);
+    tables.get(at..=at).unwrap_or_default()
 }

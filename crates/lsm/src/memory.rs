@@ -31,6 +31,9 @@ const SLOT_OVERHEAD: usize = 112;
 pub(crate) struct Memory<V> {
     by_key: HashMap<Bytes, u32, KeyHashing>,
     order: PrefixIndex<u32>,
+    /// Slots that the ordered index does not know yet: it takes them in when it is asked next,
+    /// so that who only writes and reads keys does not pay for it.
+    unordered: Vec<u32>,
     slots: Vec<Option<Slot<V>>>,
     free: Vec<u32>,
     /// Slots with changes that no flush has begun to write.
@@ -59,6 +62,7 @@ impl<V: Version> Memory<V> {
         Self {
             by_key: HashMap::with_hasher(KeyHashing { seed }),
             order: PrefixIndex::new(),
+            unordered: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
             dirty: Vec::new(),
@@ -159,9 +163,41 @@ impl<V: Version> Memory<V> {
                 u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 keys")
             }
         };
-        self.order.insert(&key, number).expect("keys are limited to what the index takes");
+        self.unordered.push(number);
+        if self.unordered.len() > 1024 + 2 * self.slots.len() {
+            self.forget_freed();
+        }
         self.by_key.insert(key, number);
         number
+    }
+
+    /// Drops from the list of unordered slots those that were freed since.
+    fn forget_freed(&mut self) {
+        let numbered = self.slots.iter().enumerate();
+        let unordered = numbered.filter(|(_, slot)| slot.as_ref().is_some_and(|s| !s.ordered));
+        let number = |(index, _)| u32::try_from(index).expect("slots are numbered so");
+        self.unordered = unordered.map(number).collect();
+    }
+
+    /// Whether the ordered index knows all keys.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.unordered.is_empty()
+    }
+
+    /// Brings the ordered index up to date.
+    pub(crate) fn bring_into_order(&mut self) {
+        let mut added: Vec<(Bytes, u32)> = Vec::with_capacity(self.unordered.len());
+        for number in std::mem::take(&mut self.unordered) {
+            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
+            let Some(slot) = slot.filter(|slot| !slot.ordered) else { continue };
+            slot.ordered = true;
+            added.push((slot.key.clone(), number));
+        }
+        // Neighbours one after the other: the second finds its way in the cache.
+        added.sort_unstable();
+        for (key, number) in added {
+            self.order.insert(&key, number).expect("keys are limited to what the index takes");
+        }
     }
 
     /// Takes in a key as the tables have it, unless it is here.
@@ -179,7 +215,9 @@ impl<V: Version> Memory<V> {
 
     fn remove(&mut self, number: u32) {
         let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
-        self.order.remove(&slot.key);
+        if slot.ordered {
+            self.order.remove(&slot.key);
+        }
         self.by_key.remove(&slot.key);
         let is_named = slot.dirty || slot.newest_sequence() > self.flushed;
         if is_named {
@@ -193,7 +231,8 @@ impl<V: Version> Memory<V> {
         self.live_count -= u64::from(!slot.history.newest().is_tombstone());
     }
 
-    /// Calls `each` with every key of a range in order until it says stop.
+    /// Calls `each` with every key of a range in order until it says stop. The ordered index
+    /// must be up to date.
     pub(crate) fn walk<'a>(
         &'a self,
         bounds: Bounds<'_>,
@@ -317,30 +356,23 @@ impl<V: Version> Memory<V> {
         }
     }
 
-    /// Compacts up to `count` keys of a range: how many versions went, and the last key seen, or
-    /// `None` at the end.
+    /// Compacts the keys of `count` slots from `from` on: how many versions went, and where to go
+    /// on, or `None` at the end.
     pub(crate) fn compact_some(
         &mut self,
-        bounds: Bounds<'_>,
+        from: usize,
         oldest: u64,
         count: usize,
-    ) -> (usize, Option<Bytes>) {
-        let mut piece: Vec<u32> = Vec::with_capacity(count);
-        if !is_empty_range(&bounds) {
-            let mut keys = self.order.range(bounds);
-            while piece.len() < count
-                && let Some((_, number)) = keys.step()
-            {
-                piece.push(*number);
+    ) -> (usize, Option<usize>) {
+        let end = from.saturating_add(count).min(self.slots.len());
+        let mut dropped = 0;
+        for index in from..end {
+            if self.slots.get(index).is_some_and(Option::is_some) {
+                let number = u32::try_from(index).expect("slots are numbered so");
+                dropped += self.compact_one(number, oldest);
             }
         }
-        let last = piece.last().filter(|_| piece.len() == count);
-        let last = last.map(|number| self.slot(*number).key.clone());
-        let mut dropped = 0;
-        for number in piece {
-            dropped += self.compact_one(number, oldest);
-        }
-        (dropped, last)
+        (dropped, (end < self.slots.len()).then_some(end))
     }
 
     fn compact_one(&mut self, number: u32, oldest: u64) -> usize {

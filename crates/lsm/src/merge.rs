@@ -56,12 +56,15 @@ impl Run {
 pub(crate) struct Merge {
     runs: Vec<Run>,
     least: Option<usize>,
+    /// The run that is next after the least: as long as the least stays before it, nothing else
+    /// has to be compared.
+    second: Option<usize>,
 }
 
 impl Merge {
     pub(crate) fn new(runs: impl IntoIterator<Item = Vec<Arc<Table>>>) -> Self {
         let runs = runs.into_iter().map(|tables| Run { tables, at: 0, cursor: None });
-        Self { runs: runs.collect(), least: None }
+        Self { runs: runs.collect(), least: None, second: None }
     }
 
     /// Moves to the first version that is not before this key and sequence.
@@ -75,32 +78,45 @@ impl Merge {
 
     /// Moves on.
     pub(crate) fn advance(&mut self) -> Result<()> {
-        if let Some(run) = self.least.and_then(|least| self.runs.get_mut(least)) {
-            run.advance()?;
-            if self.runs.len() > 1 {
-                self.choose();
-            } else if self.runs.first().is_none_or(|run| run.entry().is_none()) {
-                self.least = None;
-            }
+        let Some(run) = self.least.and_then(|least| self.runs.get_mut(least)) else {
+            return Ok(());
+        };
+        run.advance()?;
+        let stays = match (self.run_entry(self.least), self.run_entry(self.second)) {
+            (Some(_), None) => true,
+            (Some(least), Some(second)) => least.is_before(second.key, second.sequence),
+            (None, _) => false,
+        };
+        if !stays {
+            self.choose();
         }
         Ok(())
     }
 
+    fn run_entry(&self, run: Option<usize>) -> Option<EntryRef<'_>> {
+        self.runs.get(run?)?.entry()
+    }
+
     fn choose(&mut self) {
         let mut least: Option<(usize, EntryRef<'_>)> = None;
+        let mut second: Option<(usize, EntryRef<'_>)> = None;
+        let is_less = |entry: &EntryRef<'_>, than: &Option<(usize, EntryRef<'_>)>| {
+            than.as_ref().is_none_or(|(_, than)| entry.is_before(than.key, than.sequence))
+        };
         for (index, run) in self.runs.iter().enumerate() {
             let Some(entry) = run.entry() else { continue };
-            let is_less =
-                least.as_ref().is_none_or(|(_, least)| entry.is_before(least.key, least.sequence));
-            if is_less {
-                least = Some((index, entry));
+            if is_less(&entry, &least) {
+                second = least.replace((index, entry));
+            } else if is_less(&entry, &second) {
+                second = Some((index, entry));
             }
         }
-        self.least = least.map(|(index, _)| index);
+        let (least, second) = (least.map(|(index, _)| index), second.map(|(index, _)| index));
+        (self.least, self.second) = (least, second);
     }
 
     /// The version it stands on.
     pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
-        self.runs.get(self.least?)?.entry()
+        self.run_entry(self.least)
     }
 }

@@ -18,7 +18,7 @@ mod options;
 mod scan;
 
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
@@ -47,6 +47,9 @@ pub struct Tree<V> {
     table_options: TableOptions,
     cache: Arc<BlockCache>,
     memory: RwLock<Memory<V>>,
+    /// As memory says them, to be looked at without its lock.
+    memory_len: AtomicUsize,
+    dirty_len: AtomicUsize,
     levels: ArcSwap<Levels>,
     /// Held during every edit.
     manifest: Mutex<Manifest>,
@@ -128,6 +131,15 @@ impl<V: Version> Tree<V> {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Memory with its ordered index up to date.
+    fn memory_in_order(&self) -> RwLockReadGuard<'_, Memory<V>> {
+        if !self.memory().is_ordered() {
+            self.memory_mut().bring_into_order();
+        }
+        // What comes in between is newer than anything that a reader was told of.
+        self.memory()
+    }
+
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,9 +174,8 @@ impl<V: Version> Tree<V> {
             return Ok(look(history.as_ref().and_then(|h| h.at_or_tombstone(sequence))));
         }
         let mut found = None;
-        self.levels.load().versions(key, sequence, |entry| {
-            found = Some(V::decode(entry));
-            false
+        self.levels.load().get(key, sequence, &mut |entry| {
+            found = Some(V::decode(entry, true));
         })?;
         match found {
             None => Ok(look(None)),
@@ -204,7 +215,7 @@ impl<V: Version> Tree<V> {
         let mut versions = Vec::new();
         let mut is_whole = true;
         levels.versions(key, u64::MAX, |entry| {
-            match V::decode(entry) {
+            match V::decode(entry, false) {
                 Some(version) => versions.push(version),
                 None => is_whole = false,
             }
@@ -247,13 +258,18 @@ impl<V: Version> Tree<V> {
     /// For the writer: makes sure that a key that exists is in memory, so that
     /// [`insert`](Self::insert) finds its history.
     ///
+    /// Gives its newest version, also a tombstone.
+    ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
-    pub fn load(&self, key: &[u8]) -> Result<()> {
+    pub fn load(&self, key: &[u8]) -> Result<Option<V>> {
         {
             let memory = self.memory();
-            if memory.is_complete() || memory.get(key).is_some() {
-                return Ok(());
+            if let Some(slot) = memory.get(key) {
+                return Ok(Some(slot.history.newest().clone()));
+            }
+            if memory.is_complete() {
+                return Ok(None);
             }
         }
         loop {
@@ -263,17 +279,26 @@ impl<V: Version> Tree<V> {
             if self.levels.load().generation != levels.generation {
                 continue;
             }
+            let newest = history.as_ref().map(|history| history.newest().clone());
             if let Some(history) = history {
                 memory.load(key, history);
             }
-            return Ok(());
+            return Ok(newest);
         }
     }
 
     /// Adds a version newer than all others of its key; gives the one before. One writer at a
     /// time, who has [loaded](Self::load) the key in this [write](Self::begin_write).
     pub fn insert(&self, key: &[u8], version: V) -> Option<V> {
-        self.memory_mut().insert(key, version)
+        let mut memory = self.memory_mut();
+        let before = memory.insert(key, version);
+        self.note_lens(&memory);
+        before
+    }
+
+    fn note_lens(&self, memory: &Memory<V>) {
+        self.memory_len.store(memory.len(), Ordering::Relaxed);
+        self.dirty_len.store(memory.dirty_len(), Ordering::Relaxed);
     }
 
     /// As [`insert`](Self::insert) for many.
@@ -287,6 +312,7 @@ impl<V: Version> Tree<V> {
             let old = memory.insert(key.as_ref(), version);
             before(key.as_ref(), old);
         }
+        self.note_lens(&memory);
     }
 
     /// Lets go of keys that tables have too while memory is above its budget: some more than
@@ -294,8 +320,10 @@ impl<V: Version> Tree<V> {
     /// wait for all of it. For the one writer, between writes.
     pub fn trim(&self, written: usize) {
         const AT_LEAST: usize = 32;
-        if self.memory().len() > self.options.memory_len {
-            self.memory_mut().evict(self.options.memory_len, AT_LEAST + 4 * written);
+        if self.memory_len.load(Ordering::Relaxed) > self.options.memory_len {
+            let mut memory = self.memory_mut();
+            memory.evict(self.options.memory_len, AT_LEAST + 4 * written);
+            self.note_lens(&memory);
         }
     }
 
@@ -310,14 +338,12 @@ impl<V: Version> Tree<V> {
         const PIECE: usize = 1000;
         let oldest = self.oldest.load(Ordering::Acquire);
         let mut dropped = 0;
-        let mut after: Option<Bytes> = None;
+        let mut from = 0;
         loop {
-            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let bounds = (start, Bound::Unbounded);
-            let (count, last) = self.memory_mut().compact_some(bounds, oldest, PIECE);
+            let (count, next) = self.memory_mut().compact_some(from, oldest, PIECE);
             dropped += count as u64;
-            match last {
-                Some(last) => after = Some(last),
+            match next {
+                Some(next) => from = next,
                 None => return dropped,
             }
         }
@@ -333,7 +359,9 @@ impl<V: Version> Tree<V> {
         }
         drop(forgotten);
         let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
-        self.memory_mut().forget(bounds);
+        let mut memory = self.memory_mut();
+        memory.bring_into_order();
+        memory.forget(bounds);
     }
 
     /// The ranges that were forgotten.

@@ -28,7 +28,7 @@ impl Version for Bare {
 
     fn encode(&self, _: &mut Vec<u8>) {}
 
-    fn decode(entry: &EntryRef<'_>) -> Option<Self> {
+    fn decode(entry: &EntryRef<'_>, _: bool) -> Option<Self> {
         Some(Self { sequence: entry.sequence, tombstone: entry.tombstone })
     }
 
@@ -78,7 +78,9 @@ impl Vfs for Hooked {
     fn open(&self, path: &str, mode: OpenMode) -> cairn_vfs::Result<Arc<dyn VfsFile>> {
         if path.ends_with(".table") && mode == OpenMode::Create {
             let hook = self.hook.lock().expect("not poisoned").take();
-            hook.map_or((), |hook| hook());
+            if let Some(hook) = hook {
+                hook();
+            }
         }
         self.disk.open(path, mode)
     }

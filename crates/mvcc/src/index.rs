@@ -129,8 +129,9 @@ impl Index {
         Ok(with_key(space, key, |key| self.tree.history(key))?)
     }
 
-    /// Makes sure that [`insert`](Self::insert) finds a key.
-    pub(crate) fn load(&self, space: StreamId, key: &[u8]) -> Result<()> {
+    /// Makes sure that [`insert`](Self::insert) finds a key, and gives its newest version, also
+    /// a tombstone.
+    pub(crate) fn load(&self, space: StreamId, key: &[u8]) -> Result<Option<Version>> {
         Ok(with_key(space, key, |key| self.tree.load(key))?)
     }
 
@@ -155,7 +156,7 @@ impl Index {
         space: StreamId,
         range: &Range,
         revision: u64,
-        each: impl FnMut(&Bytes, &Version) -> bool,
+        each: impl FnMut(&[u8], &Version) -> bool,
     ) -> Result<()> {
         self.walk_from(space, range, None, revision, each)
     }
@@ -167,7 +168,7 @@ impl Index {
         range: &Range,
         after: Option<&[u8]>,
         revision: u64,
-        mut each: impl FnMut(&Bytes, &Version) -> bool,
+        mut each: impl FnMut(&[u8], &Version) -> bool,
     ) -> Result<()> {
         if range.is_single() && after.is_none() {
             if let Some(version) = self.version(space, &range.key, revision)? {
@@ -177,7 +178,7 @@ impl Index {
         }
         let Some(within) = Within::new(space, range, after) else { return Ok(()) };
         self.tree.walk(within.bounds(), revision, false, |key, version| {
-            each(&key.slice(SPACE_LEN..), version)
+            each(key.get(SPACE_LEN..).unwrap_or_default(), version)
         })?;
         Ok(())
     }
@@ -194,7 +195,8 @@ impl Index {
         let Some(within) = Within::new(space, range, None) else { return Ok(None) };
         self.tree.walk(within.bounds(), u64::MAX, true, |key, version| {
             if version.main > revision {
-                found = Some((key.slice(SPACE_LEN..), version.main));
+                let key = key.get(SPACE_LEN..).unwrap_or_default();
+                found = Some((Bytes::copy_from_slice(key), version.main));
             }
             found.is_none()
         })?;

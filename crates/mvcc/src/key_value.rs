@@ -129,7 +129,7 @@ impl cairn_lsm::Version for Version {
         }
     }
 
-    fn decode(entry: &EntryRef<'_>) -> Option<Self> {
+    fn decode(entry: &EntryRef<'_>, share: bool) -> Option<Self> {
         let mut at = entry.value;
         let since = varint::take(&mut at)?;
         let version = varint::take(&mut at)?;
@@ -137,6 +137,7 @@ impl cairn_lsm::Version for Version {
         let (tag, value) = at.split_first()?;
         let place = match *tag {
             TAG_LOG if value.is_empty() => Place::Log,
+            TAG_INLINE if share => Place::Inline(entry.share(entry.value.len() - value.len())),
             TAG_INLINE => Place::Inline(Bytes::copy_from_slice(value)),
             _ => return None,
         };

@@ -190,7 +190,7 @@ impl Planner<'_> {
         let keys = self.leases.keys(id).ok_or(Error::LeaseNotFound { id })?;
         let mut deleted = 0;
         for (space, key) in keys {
-            if self.view().get(*space, key)?.is_some() {
+            if self.view().has(*space, key)? {
                 self.tombstone(*space, key.clone());
                 deleted += 1;
             }

@@ -53,6 +53,8 @@ pub(crate) struct Maintenance {
     merge_due: AtomicBool,
     /// Keys written since memory was trimmed.
     written: AtomicUsize,
+    /// The thread was told and has not finished.
+    is_awake: AtomicBool,
 }
 
 impl Maintenance {
@@ -63,11 +65,11 @@ impl Maintenance {
 
     /// Tells the thread that there is something to do.
     fn wake(&self) {
-        let mut told = self.signal.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.due {
-            told.due = true;
-            self.signal.changed.notify_one();
+        if self.is_awake.swap(true, Ordering::AcqRel) {
+            return;
         }
+        self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).due = true;
+        self.signal.changed.notify_one();
     }
 
     fn flush_lock(&self) -> MutexGuard<'_, ()> {
@@ -106,6 +108,7 @@ fn run(signal: &Signal, shared: &Weak<Shared>) {
             // What fails is tried again with the next change, and by a writer in the end, who
             // reports it.
             if !store.maintain_some(PIECE).unwrap_or(false) {
+                store.shared.maintenance.is_awake.store(false, Ordering::Release);
                 break;
             }
             if signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop {

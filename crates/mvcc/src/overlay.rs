@@ -1,6 +1,6 @@
 //! What a transaction has changed so far, laid over the index so that it reads its own writes.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use cairn_types::{PayloadHash, StreamId};
@@ -31,7 +31,7 @@ const FEW: usize = 8;
 pub(crate) struct Overlay {
     changes: Vec<Planned>,
     /// Filled once there are more than [`FEW`].
-    by_key: BTreeMap<(StreamId, Bytes), usize>,
+    by_key: HashMap<(StreamId, Bytes), usize>,
 }
 
 impl Overlay {
@@ -63,14 +63,9 @@ impl Overlay {
     /// The changes of a range in order of their keys.
     fn range(&self, space: StreamId, range: &Range) -> Vec<&Planned> {
         let wanted = |change: &&Planned| change.space == space && range.contains(&change.key);
-        if self.changes.len() <= FEW {
-            let mut found: Vec<&Planned> = self.changes.iter().filter(wanted).collect();
-            found.sort_by(|a, b| a.key.cmp(&b.key));
-            return found;
-        }
-        let from = (space, range.key.clone());
-        let ordered = self.by_key.range(from..).take_while(|((at, _), _)| *at == space);
-        ordered.filter_map(|(_, place)| self.changes.get(*place)).filter(wanted).collect()
+        let mut found: Vec<&Planned> = self.changes.iter().filter(wanted).collect();
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found
     }
 }
 
@@ -110,11 +105,13 @@ impl Seen<'_> {
         }
     }
 
-    pub(crate) fn to_candidate(self, key: &Bytes) -> Candidate {
+    pub(crate) fn to_candidate(self, key: &[u8]) -> Candidate {
         match self {
-            Self::Stored(version) => Candidate::Stored(key.clone(), version.clone()),
+            Self::Stored(version) => {
+                Candidate::Stored(Bytes::copy_from_slice(key), version.clone())
+            }
             Self::Planned(change, main) => Candidate::Ready(KeyValue {
-                key: key.clone(),
+                key: change.key.clone(),
                 value: change.value.as_ref().map(|(value, _)| value.clone()).unwrap_or_default(),
                 create_revision: change.create,
                 mod_revision: main,
@@ -141,30 +138,13 @@ pub(crate) struct View<'a> {
     pub(crate) overlay: Option<&'a Overlay>,
 }
 
-/// A version that was found for one key.
-#[derive(Debug)]
-pub(crate) enum Found<'a> {
-    Stored(Version),
-    Planned(&'a Planned, u64),
-}
-
-impl Found<'_> {
-    pub(crate) fn seen(&self) -> Seen<'_> {
-        match self {
-            Self::Stored(version) => Seen::Stored(version),
-            Self::Planned(change, main) => Seen::Planned(change, *main),
-        }
-    }
-}
-
 impl<'a> View<'a> {
-    /// The version of one key.
-    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Result<Option<Found<'a>>> {
+    /// Whether a key exists.
+    pub(crate) fn has(&self, space: StreamId, key: &Bytes) -> Result<bool> {
         if let Some(change) = self.overlay.and_then(|overlay| overlay.get(space, key)) {
-            let exists = change.version != 0;
-            return Ok(exists.then_some(Found::Planned(change, self.revision + 1)));
+            return Ok(change.version != 0);
         }
-        Ok(self.index.version(space, key, self.revision)?.map(Found::Stored))
+        self.index.with_version(space, key, self.revision, |version| version.is_some())
     }
 
     /// Calls `each` with every key of a range that exists, in order, until it says stop. It must
@@ -173,7 +153,7 @@ impl<'a> View<'a> {
         &self,
         space: StreamId,
         range: &Range,
-        mut each: impl FnMut(&Bytes, Seen<'_>) -> bool,
+        mut each: impl FnMut(&[u8], Seen<'_>) -> bool,
     ) -> Result<()> {
         let overlay = self.overlay.filter(|overlay| !overlay.is_empty());
         let Some(overlay) = overlay else {
@@ -185,15 +165,15 @@ impl<'a> View<'a> {
         let mut planned = overlay.range(space, range).into_iter().peekable();
         // A planned deletion is shown to nobody.
         let seen = |change: &'a Planned| {
-            (change.version != 0).then_some((&change.key, Seen::Planned(change, main)))
+            (change.version != 0).then_some((&*change.key, Seen::Planned(change, main)))
         };
         let mut go_on = true;
         self.index.walk(space, range, self.revision, |key, version| {
-            while go_on && let Some(change) = planned.next_if(|change| change.key < *key) {
+            while go_on && let Some(change) = planned.next_if(|change| *change.key < *key) {
                 go_on = seen(change).is_none_or(|(key, seen)| each(key, seen));
             }
             if go_on {
-                go_on = match planned.next_if(|change| change.key == *key) {
+                go_on = match planned.next_if(|change| *change.key == *key) {
                     Some(change) => seen(change).is_none_or(|(key, seen)| each(key, seen)),
                     None => each(key, Seen::Stored(version)),
                 };

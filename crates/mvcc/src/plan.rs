@@ -8,7 +8,7 @@ use cairn_types::{StreamId, limits};
 use crate::hashes::Hashes;
 use crate::key_value::LeaseId;
 use crate::lease::Leases;
-use crate::overlay::{Found, Overlay, Planned, Seen, View};
+use crate::overlay::{Overlay, Planned, Seen, View};
 use crate::range::{check_request, collect, finish};
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::request::{DeleteRange, Put, RangeRequest};
@@ -118,7 +118,7 @@ impl Planner<'_> {
             return Err(Error::LeaseNotFound { id: put.lease });
         }
         let needs_key = put.ignore_value || put.ignore_lease;
-        if needs_key && self.view().get(put.space, &put.key)?.is_none() {
+        if needs_key && !self.view().has(put.space, &put.key)? {
             return Err(Error::KeyNotFound { key: put.key.clone() });
         }
         Ok(())
@@ -134,8 +134,9 @@ impl Planner<'_> {
             return Err(Error::DuplicateKey { key: put.key.clone() });
         }
         let revision = self.revision();
-        let found = self.view().get(put.space, &put.key)?;
-        let seen = found.as_ref().map(Found::seen);
+        // Into memory at once, where the change will look for it. It is not planned already.
+        let found = self.index.load(put.space, &put.key)?.filter(|found| !found.is_tombstone());
+        let seen = found.as_ref().map(Seen::Stored);
         let (create, version, old_lease) = seen.map_or((revision, 1, LeaseId::NONE), |seen| {
             (seen.create(), seen.version() + 1, seen.lease())
         });
@@ -177,10 +178,10 @@ impl Planner<'_> {
         let mut duplicate = None;
         self.view().walk(delete.space, &delete.range, |key, seen| {
             if matches!(seen, Seen::Planned(..)) {
-                duplicate = Some(key.clone());
+                duplicate = Some(Bytes::copy_from_slice(key));
                 return false;
             }
-            keys.push(key.clone());
+            keys.push(Bytes::copy_from_slice(key));
             if delete.prev_kv {
                 previous.push(seen.to_candidate(key));
             }

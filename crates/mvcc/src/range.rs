@@ -185,15 +185,24 @@ impl Scan {
             return Err(Error::Compacted { requested: self.revision, oldest });
         }
         let most = if self.after.is_none() { FIRST_PIECE } else { PIECE };
-        let mut piece = Vec::with_capacity(most);
+        // The keys of a piece share one buffer.
+        let mut keys: Vec<u8> = Vec::with_capacity(most * 32);
+        let mut piece: Vec<(usize, Version)> = Vec::with_capacity(most);
         let index = self.store.index();
         let after = self.after.as_deref();
         index.walk_from(self.space, &self.range, after, self.revision, |key, version| {
-            piece.push((key.clone(), version.clone()));
+            keys.extend_from_slice(key);
+            piece.push((keys.len(), version.clone()));
             piece.len() < most
         })?;
         self.store.check_kept(self.revision)?;
         self.done = piece.len() < most;
+        let keys = Bytes::from(keys);
+        let mut start = 0;
+        let piece: Vec<(Bytes, Version)> = piece
+            .into_iter()
+            .map(|(end, version)| (keys.slice(std::mem::replace(&mut start, end)..end), version))
+            .collect();
         self.after = piece.last().map(|(key, _)| key.clone()).or(self.after.take());
         self.ready = piece.into_iter();
         Ok(())

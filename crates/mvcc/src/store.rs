@@ -385,7 +385,7 @@ impl Store {
         }
         let draft = planner.draft()?;
         // Whatever can fail comes before the log says that it happened.
-        for change in planner.overlay.changes() {
+        for change in planner.overlay.changes().iter().filter(|change| change.value.is_none()) {
             self.index().load(change.space, &change.key)?;
         }
         let ticket = self.shared.log.submit(&draft, expect)?;

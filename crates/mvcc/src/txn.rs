@@ -259,7 +259,7 @@ fn holds(view: &View<'_>, compare: &Compare, planner: &Planner<'_>) -> Result<bo
 
 fn one_holds(
     compare: &Compare,
-    seen: Option<(&Bytes, Seen<'_>)>,
+    seen: Option<(&[u8], Seen<'_>)>,
     planner: &Planner<'_>,
 ) -> Result<bool> {
     let (version, create, modified, lease) = seen.map_or_else(Default::default, |(_, seen)| {

@@ -2,7 +2,7 @@
 
 use cairn_codec::varint;
 
-use super::{FLAG_TOMBSTONE, RESTART_INTERVAL, WEIGHT_SHIFT, head};
+use super::{COUNT_MAX, FLAG_TOMBSTONE, WEIGHT_SHIFT, head};
 use crate::entry::EntryRef;
 
 /// Collects entries in order and lays them out.
@@ -45,12 +45,12 @@ impl BlockBuilder {
 
     /// About how many bytes the block will have.
     pub(crate) fn len(&self) -> usize {
-        self.keys.len() + self.values.len() + 12 * self.facts.len()
+        self.keys.len() + self.values.len() + 24 * self.facts.len()
     }
 
     /// Whether one more entry fits what a block can count.
     pub(crate) fn has_room(&self) -> bool {
-        self.facts.len() < RESTART_INTERVAL * usize::from(u16::MAX)
+        self.facts.len() < COUNT_MAX
     }
 
     fn key(&self, index: usize) -> &[u8] {
@@ -63,46 +63,36 @@ impl BlockBuilder {
         let count = self.facts.len();
         let prefix_len = match count {
             0 => 0,
-            _ => shared(self.key(0), self.key(count - 1)),
+            _ => shared(self.key(0), self.key(count - 1)).min(usize::from(u16::MAX)),
         };
-        let prefix_len = prefix_len.min(usize::from(u16::MAX));
         let start = out.len();
-        let mut restarts: Vec<(u64, u32)> = Vec::with_capacity(count / RESTART_INTERVAL + 1);
+        let mut offsets: Vec<u32> = Vec::with_capacity(count);
         let mut value_start = 0;
         for (index, facts) in self.facts.iter().enumerate() {
             let key = &self.key(index)[prefix_len..];
-            let is_restart = index.is_multiple_of(RESTART_INTERVAL);
-            let same = match is_restart {
-                true => 0,
-                false => shared(&self.key(index - 1)[prefix_len..], key),
-            };
-            if is_restart {
-                let offset = u32::try_from(out.len() - start).expect("a block is far smaller");
-                restarts.push((head(key), offset));
-            }
             let value = &self.values[value_start..facts.value_end];
             value_start = facts.value_end;
-            varint::put(out, same as u64);
-            varint::put(out, (key.len() - same) as u64);
+            offsets.push(u32::try_from(out.len() - start).expect("a block is far smaller"));
             out.push(facts.flags);
+            varint::put(out, key.len() as u64);
             varint::put(out, value.len() as u64);
             varint::put(out, facts.sequence);
             varint::put(out, facts.reference);
-            out.extend_from_slice(&key[same..]);
+            out.extend_from_slice(key);
             out.extend_from_slice(value);
         }
-        restarts.iter().for_each(|(head, _)| out.extend_from_slice(&head.to_be_bytes()));
-        restarts.iter().for_each(|(_, offset)| out.extend_from_slice(&offset.to_le_bytes()));
+        for index in 0..count {
+            let head = head(&self.key(index)[prefix_len..]);
+            out.extend_from_slice(&head.to_be_bytes());
+        }
+        offsets.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
         if count > 0 {
             out.extend_from_slice(&self.key(0)[..prefix_len]);
         }
         let prefix_len = u16::try_from(prefix_len).expect("cut to that above");
-        let restart_count = u16::try_from(restarts.len()).expect("has_room keeps it below");
         out.extend_from_slice(&prefix_len.to_le_bytes());
-        out.extend_from_slice(&restart_count.to_le_bytes());
-        out.extend_from_slice(
-            &u32::try_from(count).expect("has_room keeps it below").to_le_bytes(),
-        );
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&u32::try_from(count).expect("has_room keeps it below").to_le_bytes());
         self.keys.clear();
         self.key_ends.clear();
         self.facts.clear();

@@ -1,91 +1,184 @@
 //! Reading a block. Derived. Its checksum was verified before; yet no byte is trusted: what
 //! cannot be decoded is `None`, never a panic.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use cairn_codec::varint;
 
-use super::{FLAG_TOMBSTONE, FLAGS_MAX, TRAILER_LEN, WEIGHT_SHIFT, head};
+use super::{COUNT_MAX, FLAG_TOMBSTONE, FLAGS_MAX, TRAILER_LEN, WEIGHT_SHIFT, head};
 use crate::entry::EntryRef;
 
-/// A decoded block: shares its bytes.
+/// Where the parts of a block are.
+#[derive(Debug, Clone, Copy)]
+struct Outline {
+    entries_len: usize,
+    prefix_len: usize,
+    count: usize,
+}
+
+/// A block in borrowed bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockView<'a> {
+    bytes: &'a [u8],
+    outline: Outline,
+}
+
+/// A block that shares its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     bytes: Bytes,
-    entries_len: usize,
-    restarts: usize,
-    prefix_len: usize,
-    count: usize,
+    outline: Outline,
+}
+
+/// An entry as it lies in the block; its key is the block's prefix and `rest`.
+#[derive(Debug, Clone, Copy)]
+struct Raw<'a> {
+    flags: u8,
+    sequence: u64,
+    reference: u64,
+    rest: &'a [u8],
+    value: &'a [u8],
+    /// Where the value begins.
+    value_at: usize,
+}
+
+impl Outline {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let (rest, trailer) = bytes.split_last_chunk::<TRAILER_LEN>()?;
+        let [p0, p1, z0, z1, c0, c1, c2, c3] = *trailer;
+        let prefix_len = usize::from(u16::from_le_bytes([p0, p1]));
+        let count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
+        if [z0, z1] != [0; 2] || count > COUNT_MAX {
+            return None;
+        }
+        let entries_len = rest.len().checked_sub(prefix_len + count * 12)?;
+        Some(Self { entries_len, prefix_len, count })
+    }
+}
+
+impl<'a> BlockView<'a> {
+    /// Checks the outline of a block.
+    pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { bytes, outline: Outline::of(bytes)? })
+    }
+
+    fn part(self, start: usize, len: usize) -> &'a [u8] {
+        self.bytes.get(start..start + len).unwrap_or_default()
+    }
+
+    fn heads(self) -> &'a [[u8; 8]] {
+        let Outline { entries_len, count, .. } = self.outline;
+        self.part(entries_len, count * 8).as_chunks().0
+    }
+
+    fn offset(self, index: usize) -> Option<usize> {
+        let Outline { entries_len, count, .. } = self.outline;
+        let offsets = self.part(entries_len + count * 8, count * 4).as_chunks::<4>().0;
+        offsets.get(index).map(|offset| u32::from_le_bytes(*offset) as usize)
+    }
+
+    fn prefix(self) -> &'a [u8] {
+        let Outline { entries_len, count, prefix_len } = self.outline;
+        self.part(entries_len + count * 12, prefix_len)
+    }
+
+    fn raw(self, index: usize) -> Option<Raw<'a>> {
+        let entries = self.part(0, self.outline.entries_len);
+        let mut at = entries.get(self.offset(index)?..)?;
+        let (&flags, after) = at.split_first()?;
+        at = after;
+        let rest_len = usize::try_from(varint::take(&mut at)?).ok()?;
+        let value_len = usize::try_from(varint::take(&mut at)?).ok()?;
+        let sequence = varint::take(&mut at)?;
+        let reference = varint::take(&mut at)?;
+        let (rest, at) = at.split_at_checked(rest_len)?;
+        let value_at = entries.len() - at.len();
+        let value = at.get(..value_len)?;
+        (flags <= FLAGS_MAX).then_some(Raw { flags, sequence, reference, rest, value, value_at })
+    }
+
+    /// The number of the first entry that is not before this key and sequence, as
+    /// [`EntryRef::is_before`] orders them; that of the end when there is none.
+    fn find(self, key: &[u8], sequence: u64) -> Option<usize> {
+        let prefix = self.prefix();
+        let Some(rest) = key.strip_prefix(prefix) else {
+            return Some(if key < prefix { 0 } else { self.outline.count });
+        };
+        let wanted = head(rest);
+        let heads = self.heads();
+        let mut low = heads.partition_point(|head| u64::from_be_bytes(*head) < wanted);
+        let equal = heads.get(low..).unwrap_or_default();
+        let same = equal.iter().take_while(|head| u64::from_be_bytes(**head) == wanted).count();
+        let mut high = low + same;
+        while low < high {
+            let middle = low.midpoint(high);
+            let raw = self.raw(middle)?;
+            let is_before = match raw.rest.cmp(rest) {
+                Ordering::Less => true,
+                Ordering::Equal => raw.sequence > sequence,
+                Ordering::Greater => false,
+            };
+            if is_before {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(low)
+    }
+
+    /// The newest version of a key that is not newer than `sequence`: `Some(None)` when it is
+    /// not in this block, but may be in the next when `at_end`.
+    pub(crate) fn get(self, key: &'a [u8], sequence: u64) -> Option<Got<'a>> {
+        let index = self.find(key, sequence)?;
+        if index >= self.outline.count {
+            return Some(Got::AtEnd);
+        }
+        let raw = self.raw(index)?;
+        let is_it = key.strip_prefix(self.prefix()).is_some_and(|rest| rest == raw.rest);
+        Some(if is_it { Got::Found(raw.entry(key, None)) } else { Got::Absent })
+    }
+}
+
+/// What a block says of a key.
+#[derive(Debug)]
+pub(crate) enum Got<'a> {
+    Found(EntryRef<'a>),
+    /// A later key is in this block.
+    Absent,
+    /// All of this block is before it.
+    AtEnd,
+}
+
+impl<'a> Raw<'a> {
+    fn entry(self, key: &'a [u8], shared: Option<&'a Bytes>) -> EntryRef<'a> {
+        EntryRef {
+            key,
+            sequence: self.sequence,
+            tombstone: self.flags & FLAG_TOMBSTONE != 0,
+            weight: (self.flags >> WEIGHT_SHIFT).cast_signed() - 1,
+            reference: self.reference,
+            value: self.value,
+            owner: shared.map(|bytes| (bytes, self.value_at)),
+        }
+    }
 }
 
 impl Block {
     /// Checks the outline of a block.
     pub(crate) fn open(bytes: Bytes) -> Option<Self> {
-        let (rest, trailer) = bytes.split_last_chunk::<TRAILER_LEN>()?;
-        let [p0, p1, r0, r1, c0, c1, c2, c3] = *trailer;
-        let prefix_len = usize::from(u16::from_le_bytes([p0, p1]));
-        let restarts = usize::from(u16::from_le_bytes([r0, r1]));
-        let count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
-        let entries_len = rest.len().checked_sub(prefix_len + restarts * 12)?;
-        if count > entries_len || restarts > count || (restarts == 0) != (count == 0) {
-            return None;
-        }
-        Some(Self { bytes, entries_len, restarts, prefix_len, count })
+        let outline = Outline::of(&bytes)?;
+        Some(Self { bytes, outline })
     }
 
     pub(crate) fn bytes_len(&self) -> usize {
         self.bytes.len()
     }
 
-    fn entries(&self) -> &[u8] {
-        self.bytes.get(..self.entries_len).unwrap_or_default()
-    }
-
-    fn heads(&self) -> &[[u8; 8]] {
-        let start = self.entries_len;
-        self.bytes.get(start..start + self.restarts * 8).unwrap_or_default().as_chunks().0
-    }
-
-    fn restart(&self, index: usize) -> Option<usize> {
-        let start = self.entries_len + self.restarts * 8 + index * 4;
-        let offset = u32::from_le_bytes(*self.bytes.get(start..)?.first_chunk()?) as usize;
-        (index < self.restarts && offset < self.entries_len).then_some(offset)
-    }
-
-    fn prefix(&self) -> &[u8] {
-        let start = self.entries_len + self.restarts * 12;
-        self.bytes.get(start..start + self.prefix_len).unwrap_or_default()
-    }
-
-    /// The rest of the key at a restart.
-    fn restart_rest(&self, index: usize) -> Option<&[u8]> {
-        let mut at = self.entries().get(self.restart(index)?..)?;
-        let shared = varint::take(&mut at)?;
-        let rest_len = usize::try_from(varint::take(&mut at)?).ok()?;
-        let (_, after) = at.split_first()?;
-        at = after;
-        for _ in 0..3 {
-            varint::take(&mut at)?;
-        }
-        if shared != 0 { None } else { at.get(..rest_len) }
-    }
-
-    /// The restart from which on to look for a key: the last one whose key is below it.
-    fn find_restart(&self, rest: &[u8]) -> Option<usize> {
-        let wanted = head(rest);
-        let heads = self.heads();
-        let low = heads.partition_point(|head| u64::from_be_bytes(*head) < wanted);
-        let equal = heads.get(low..).unwrap_or_default();
-        let mut high = low + equal.partition_point(|head| u64::from_be_bytes(*head) == wanted);
-        let mut low = low;
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.restart_rest(middle)? < rest {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Some(low.saturating_sub(1))
+    #[inline]
+    pub(crate) fn view(&self) -> BlockView<'_> {
+        BlockView { bytes: &self.bytes, outline: self.outline }
     }
 }
 
@@ -93,9 +186,8 @@ impl Block {
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor {
     block: Block,
-    /// Where the next entry begins.
+    /// The number of the next entry.
     next: usize,
-    left: usize,
     key: Vec<u8>,
     now: Option<Now>,
 }
@@ -110,82 +202,56 @@ struct Now {
 }
 
 impl Cursor {
-    /// Stands before the first entry.
-    pub(crate) fn new(block: Block) -> Self {
-        let (left, key) = (block.count, block.prefix().to_vec());
-        Self { block, next: 0, left, key, now: None }
+    /// Stands before the first entry. Takes over a buffer for keys.
+    pub(crate) fn new(block: Block, mut key: Vec<u8>) -> Self {
+        key.clear();
+        key.extend_from_slice(block.view().prefix());
+        Self { block, next: 0, key, now: None }
+    }
+
+    /// Gives its buffer back.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.key
     }
 
     /// Moves to the next entry; `Some(false)` at the end, `None` when it cannot be decoded.
     pub(crate) fn advance(&mut self) -> Option<bool> {
         self.now = None;
-        if self.left == 0 || self.next == self.block.entries_len {
+        let outline = self.block.outline;
+        if self.next >= outline.count {
             return Some(false);
         }
-        let entries = self.block.entries();
-        let mut at = entries.get(self.next..)?;
-        let shared = usize::try_from(varint::take(&mut at)?).ok()?;
-        let rest_len = usize::try_from(varint::take(&mut at)?).ok()?;
-        let (&flags, after) = at.split_first()?;
-        at = after;
-        let value_len = usize::try_from(varint::take(&mut at)?).ok()?;
-        let sequence = varint::take(&mut at)?;
-        let reference = varint::take(&mut at)?;
-        let rest = at.get(..rest_len)?;
-        let keep = self.block.prefix_len.checked_add(shared)?;
-        if flags > FLAGS_MAX || keep > self.key.len() {
-            return None;
-        }
-        let value = entries.len() - at.len() + rest_len;
-        let end = value.checked_add(value_len).filter(|end| *end <= entries.len())?;
-        self.key.truncate(keep);
-        self.key.extend_from_slice(rest);
-        self.next = end;
-        self.left -= 1;
-        self.now = Some(Now { sequence, reference, flags, value: (value, end) });
+        let raw = self.block.view().raw(self.next)?;
+        self.key.truncate(outline.prefix_len);
+        self.key.extend_from_slice(raw.rest);
+        self.next += 1;
+        self.now = Some(Now {
+            sequence: raw.sequence,
+            reference: raw.reference,
+            flags: raw.flags,
+            value: (raw.value_at, raw.value_at + raw.value.len()),
+        });
         Some(true)
     }
 
-    /// Moves to the first entry that is not before this key and sequence, as
-    /// [`EntryRef::is_before`] orders them; `Some(false)` when there is none.
+    /// Moves to the first entry that is not before this key and sequence; `Some(false)` when
+    /// there is none.
     pub(crate) fn seek(&mut self, key: &[u8], sequence: u64) -> Option<bool> {
-        let prefix = self.block.prefix();
-        let from = match key.strip_prefix(prefix) {
-            Some(rest) => self.block.find_restart(rest)?,
-            None if key < prefix => 0,
-            None => self.block.restarts.saturating_sub(1),
-        };
-        self.go_to_restart(from)?;
-        while self.advance()? {
-            if !self.entry().is_some_and(|entry| entry.is_before(key, sequence)) {
-                return Some(true);
-            }
-        }
-        Some(false)
-    }
-
-    fn go_to_restart(&mut self, index: usize) -> Option<()> {
-        if self.block.count == 0 {
-            return Some(());
-        }
-        self.next = self.block.restart(index)?;
-        self.left = self.block.count;
-        self.now = None;
-        self.key.truncate(self.block.prefix_len);
-        Some(())
+        self.next = self.block.view().find(key, sequence)?;
+        self.advance()
     }
 
     /// The entry that the cursor stands on.
     pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
         let now = self.now.as_ref()?;
-        let weight = (now.flags >> WEIGHT_SHIFT).cast_signed() - 1;
         Some(EntryRef {
             key: &self.key,
             sequence: now.sequence,
             tombstone: now.flags & FLAG_TOMBSTONE != 0,
-            weight,
+            weight: (now.flags >> WEIGHT_SHIFT).cast_signed() - 1,
             reference: now.reference,
             value: self.block.bytes.get(now.value.0..now.value.1).unwrap_or_default(),
+            owner: Some((&self.block.bytes, now.value.0)),
         })
     }
 }
@@ -229,7 +295,7 @@ mod tests {
         #[test]
         fn a_block_gives_back_its_entries_and_finds_each(entries in entries()) {
             let block = Block::open(build(&entries)).expect("what was built opens");
-            let mut cursor = Cursor::new(block);
+            let mut cursor = Cursor::new(block, Vec::new());
             for expected in &entries {
                 prop_assert_eq!(cursor.advance(), Some(true));
                 let found = cursor.entry().map(|entry| entry.to_entry());
@@ -257,7 +323,7 @@ mod tests {
             }
             for bytes in [std::mem::take(&mut bytes), built] {
                 let Some(block) = Block::open(bytes.into()) else { continue };
-                let mut cursor = Cursor::new(block);
+                let mut cursor = Cursor::new(block, Vec::new());
                 let _ = cursor.seek(b"prefix/x", 3);
                 let mut steps = 0;
                 while cursor.advance() == Some(true) {

@@ -28,12 +28,15 @@ pub(crate) struct Slot<V> {
     pub(crate) base: Base,
     /// Has changes that no flush has begun to write.
     pub(crate) dirty: bool,
+    /// The ordered index knows it.
+    pub(crate) ordered: bool,
     used: AtomicBool,
 }
 
 impl<V: Version> Slot<V> {
     pub(crate) fn new(key: Bytes, history: History<V>, base: Base) -> Self {
-        Self { key, history, base, dirty: false, used: AtomicBool::new(false) }
+        let (dirty, ordered) = (false, false);
+        Self { key, history, base, dirty, ordered, used: AtomicBool::new(false) }
     }
 
     pub(crate) fn newest_sequence(&self) -> u64 {

@@ -93,7 +93,8 @@ impl Scan {
         let bounds = (as_slice(&self.start), as_slice(&self.end));
         let ready = &mut self.ready;
         tree.walk(bounds, self.snapshot.sequence, false, |key, value| {
-            ready.push_back((key.clone(), value.value.clone().unwrap_or_default()));
+            let value = value.value.clone().unwrap_or_default();
+            ready.push_back((Bytes::copy_from_slice(key), value));
             ready.len() < PIECE
         })?;
         match self.ready.back() {

@@ -29,8 +29,11 @@ impl Version for Value {
         out.extend_from_slice(self.value.as_deref().unwrap_or_default());
     }
 
-    fn decode(entry: &EntryRef<'_>) -> Option<Self> {
-        let value = (!entry.tombstone).then(|| Bytes::copy_from_slice(entry.value));
+    fn decode(entry: &EntryRef<'_>, share: bool) -> Option<Self> {
+        let value = (!entry.tombstone).then(|| match share {
+            true => entry.share(0),
+            false => Bytes::copy_from_slice(entry.value),
+        });
         Some(Self { lsn: entry.reference, value })
     }
 

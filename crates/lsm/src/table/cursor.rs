@@ -38,7 +38,7 @@ impl TableCursor {
 
     /// Loads the next frame, of this group or the one behind; `false` at the end.
     fn load_next(&mut self) -> Result<bool> {
-        self.block = None;
+        let buffer = self.block.take().map(Cursor::into_buffer).unwrap_or_default();
         let Some((_, end)) = self.table.group_span(self.group) else { return Ok(false) };
         if self.next_frame >= end {
             if self.group + 1 >= self.table.group_count() {
@@ -48,7 +48,7 @@ impl TableCursor {
         }
         let (block, next) = self.table.frame(self.group, self.next_frame)?;
         self.next_frame = next;
-        self.block = Some(Cursor::new(block));
+        self.block = Some(Cursor::new(block, buffer));
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ use cairn_vfs::{Mapping, OpenMode, Vfs, VfsFile};
 
 use super::footer::FOOTER_LEN;
 use super::{BLOCK_LEN_MAX, Built, FRAME_HEADER_LEN, Footer, TableCursor, file_name, salt};
-use crate::block::Block;
+use crate::block::{Block, BlockView, Got};
 use crate::entry::{Entry, EntryRef};
 use crate::{Error, Result};
 
@@ -116,6 +116,11 @@ impl Table {
         })
     }
 
+    /// Whether a key lies between its first and its last one.
+    pub(crate) fn spans(&self, key: &[u8]) -> bool {
+        *key >= *self.facts.first_key && *key <= *self.facts.last_key
+    }
+
     /// Whether it may hold a key, by the hash of the key; `false` is certain.
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
         self.filter.may_contain_hash(hash)
@@ -176,6 +181,56 @@ impl Table {
             cursor.advance()?;
         }
         Ok(())
+    }
+
+    /// Calls `look` with the newest version of a key that is not newer than `sequence`; says
+    /// whether there is one.
+    pub(crate) fn get(
+        &self,
+        key: &[u8],
+        sequence: u64,
+        look: &mut dyn FnMut(&EntryRef<'_>),
+    ) -> Result<bool> {
+        let Some(group) = self.find_group(key) else { return Ok(false) };
+        let Some((mut position, end)) = self.group_span(group) else { return Ok(false) };
+        while position < end {
+            if let Some((bytes, next)) = self.checked_slice(group, position) {
+                let view = BlockView::open(bytes);
+                match view.and_then(|view| view.get(key, sequence)) {
+                    Some(Got::Found(entry)) => look(&entry),
+                    Some(Got::Absent) => return Ok(false),
+                    Some(Got::AtEnd) => {
+                        position = next;
+                        continue;
+                    }
+                    None => return Err(Error::corrupt(&self.path, position, "a block is not one")),
+                }
+                return Ok(true);
+            }
+            let (block, next) = self.frame(group, position)?;
+            match block.view().get(key, sequence) {
+                Some(Got::Found(entry)) => look(&entry),
+                Some(Got::Absent) => return Ok(false),
+                Some(Got::AtEnd) => {
+                    position = next;
+                    continue;
+                }
+                None => return Err(Error::corrupt(&self.path, position, "a block is not one")),
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The content of an uncompressed frame that is mapped and was checked before, and where the
+    /// next frame begins.
+    fn checked_slice(&self, group: usize, position: u64) -> Option<(&[u8], u64)> {
+        let mapping = self.mapping.as_ref().filter(|_| self.is_checked(group))?;
+        let header = mapping.slice(position, FRAME_HEADER_LEN)?;
+        let [0, _, _, _, s0, s1, s2, s3, ..] = *header else { return None };
+        let stored_len = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
+        let start = position + FRAME_HEADER_LEN as u64;
+        Some((mapping.slice(start, stored_len)?, start + stored_len as u64))
     }
 
     /// The frame at a position of a group: its block, and where the next frame begins.

@@ -43,25 +43,33 @@ impl<V: Version> Tree<V> {
     /// Whether so much has changed that a flush is due.
     #[must_use]
     pub fn needs_flush(&self) -> bool {
-        self.memory().dirty_len() >= self.options.flush_len
+        self.dirty_len.load(Ordering::Relaxed) >= self.options.flush_len
     }
 
     /// Whether so many flushes' worth of changes wait in memory.
     #[must_use]
     pub fn is_behind(&self, flushes: u64) -> bool {
-        self.memory().dirty_len() as u64 >= (self.options.flush_len as u64).saturating_mul(flushes)
+        self.dirty_len.load(Ordering::Relaxed) as u64 >= (self.options.flush_len as u64).saturating_mul(flushes)
     }
 
     /// Begins a flush of everything up to `sequence`, which is all that was inserted: the one
     /// writer calls this between writes. One flush at a time.
     pub fn begin_flush(&self, sequence: u64, notes: Bytes) -> Flush {
-        let keys = self.memory_mut().begin_flush();
+        let mut memory = self.memory_mut();
+        let keys = memory.begin_flush();
+        self.note_lens(&memory);
         Flush { keys, sequence, notes }
     }
 
     /// Gives a flush up: its changes belong to the next one.
     pub fn abandon_flush(&self, _flush: Flush) {
-        self.memory_mut().abandon_flush();
+        self.take_flush_back();
+    }
+
+    fn take_flush_back(&self) {
+        let mut memory = self.memory_mut();
+        memory.abandon_flush();
+        self.note_lens(&memory);
     }
 
     /// Writes a flush. `position` is the place in the log up to which it reaches; what is before
@@ -73,7 +81,7 @@ impl<V: Version> Tree<V> {
     pub fn write_flush(&self, flush: Flush, position: Position) -> Result<()> {
         let outcome = self.write_table(&flush, position);
         if outcome.is_err() {
-            self.memory_mut().abandon_flush();
+            self.take_flush_back();
         }
         outcome
     }
@@ -185,6 +193,7 @@ fn push(builder: &mut TableBuilder, changed: &Changed) -> Result<()> {
             weight: i8::from(!version.tombstone) - i8::from(lived),
             reference: version.reference,
             value: &version.value,
+            owner: None,
         })?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Opening the tables that a manifest names. Derived.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
 
 use arc_swap::ArcSwap;
@@ -186,6 +186,8 @@ impl<V: Version> Tree<V> {
             table_options,
             cache,
             memory: RwLock::new(memory),
+            memory_len: AtomicUsize::new(0),
+            dirty_len: AtomicUsize::new(0),
             levels: ArcSwap::from_pointee(Levels::new(0, levels)),
             next_id: AtomicU64::new(manifest.next_id),
             manifest: Mutex::new(manifest),

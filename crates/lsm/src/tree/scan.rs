@@ -18,12 +18,12 @@ const PIECE_MAX: usize = 4096;
 struct Sight<'e, V> {
     sequence: u64,
     tombstones: bool,
-    each: &'e mut dyn FnMut(&Bytes, &V) -> bool,
+    each: &'e mut dyn FnMut(&[u8], &V) -> bool,
 }
 
 impl<V: Version> Sight<'_, V> {
     /// Shows a version if it is one to be seen; says whether to go on.
-    fn show(&mut self, key: &Bytes, version: Option<&V>) -> bool {
+    fn show(&mut self, key: &[u8], version: Option<&V>) -> bool {
         match version {
             Some(version) if self.tombstones || !version.is_tombstone() => {
                 (self.each)(key, version)
@@ -52,11 +52,11 @@ impl<V: Version> Tree<V> {
         bounds: Bounds<'_>,
         sequence: u64,
         tombstones: bool,
-        mut each: impl FnMut(&Bytes, &V) -> bool,
+        mut each: impl FnMut(&[u8], &V) -> bool,
     ) -> Result<()> {
         let mut sight = Sight { sequence, tombstones, each: &mut each };
         {
-            let memory = self.memory();
+            let memory = self.memory_in_order();
             if memory.is_complete() {
                 memory.walk(bounds, |slot| {
                     sight.show(&slot.key, slot.history.at_or_tombstone(sequence))
@@ -85,7 +85,7 @@ impl<V: Version> Tree<V> {
 
     fn piece(&self, bounds: Bounds<'_>, sequence: u64, len: usize) -> Piece<V> {
         let mut keys = Vec::new();
-        self.memory().walk(bounds, |slot| {
+        self.memory_in_order().walk(bounds, |slot| {
             keys.push((slot.key.clone(), slot.history.at_or_tombstone(sequence).cloned()));
             keys.len() < len
         });
@@ -130,14 +130,14 @@ impl<V: Version> Tree<V> {
                 && entry.key == key
             {
                 if !is_known && version.is_none() && entry.sequence <= sight.sequence {
-                    version = Some(V::decode(&entry).ok_or_else(|| self.undecodable())?);
+                    version = Some(V::decode(&entry, true).ok_or_else(|| self.undecodable())?);
                 }
                 merge.advance()?;
             }
             let go_on = match known {
                 Some((key, version)) => sight.show(&key, version.as_ref()),
                 None => match version {
-                    Some(version) => sight.show(&Bytes::copy_from_slice(&key), Some(&version)),
+                    Some(version) => sight.show(&key, Some(&version)),
                     None => true,
                 },
             };
@@ -163,9 +163,10 @@ impl<V: Version> Tree<V> {
         if is_empty_range(&bounds) {
             return Ok(Some(0));
         }
-        let memory = self.memory();
+        let is_complete = self.memory().is_complete();
+        let memory = if is_complete { self.memory_in_order() } else { self.memory() };
         if memory.is_complete() {
-            return Ok(memory.quick_count(bounds));
+            return Ok(if memory.is_ordered() { memory.quick_count(bounds) } else { None });
         }
         // Under memory's lock: a flush moves keys from one side to the other.
         let count = self.levels.load().weight(&bounds)? + memory.unflushed_weight(bounds);
@@ -180,7 +181,7 @@ impl<V: Version> Tree<V> {
     pub fn last_key_below(&self, key: Option<&[u8]>) -> Result<Option<Bytes>> {
         let end = key.map_or(Bound::Unbounded, Bound::Excluded);
         let (in_memory, is_complete) = {
-            let memory = self.memory();
+            let memory = self.memory_in_order();
             let last = memory.last((Bound::Unbounded, end)).map(|slot| slot.key.clone());
             (last, memory.is_complete())
         };
@@ -198,7 +199,7 @@ impl<V: Version> Tree<V> {
     pub fn first_key_from(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let mut found = None;
         self.walk((Bound::Included(key), Bound::Unbounded), u64::MAX, true, |key, _| {
-            found = Some(key.clone());
+            found = Some(Bytes::copy_from_slice(key));
             false
         })?;
         Ok(found)
