@@ -90,7 +90,9 @@ impl EntryRef<'_> {
     pub fn share(&self, start: usize) -> Bytes {
         let value = self.value.get(start..).unwrap_or_default();
         match self.owner {
-            Some((bytes, at)) => bytes.slice(at + start.min(self.value.len())..at + self.value.len()),
+            Some((bytes, at)) => {
+                bytes.slice(at + start.min(self.value.len())..at + self.value.len())
+            }
             None => Bytes::copy_from_slice(value),
         }
     }

@@ -1,8 +1,8 @@
 //! Keys in memory: those changed since the last flush, and as many others as the budget allows.
 //! Derived: from the log and the tables.
 //!
-//! A key is here with its whole readable history or not at all, so whatever is found here needs
-//! no look into a table. A hash table finds the slot of a key; a counted ordered index knows the
+//! A key is here with its newest versions, or not at all: who asks for what is now needs no look
+//! into a table when the key is here. A hash table finds the slot of a key; a counted ordered index knows the
 //! slots in the order of keys: point reads and overwrites touch the table alone, ranges and
 //! counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
 //! are not read at all.
@@ -21,7 +21,10 @@ use crate::bounds::{Bounds, contains, is_empty_range};
 use crate::entry::Version;
 use hashing::KeyHashing;
 pub(crate) use history::History;
-pub(crate) use slot::{Base, Slot};
+pub(crate) use slot::{Base, Look, Slot};
+
+/// Versions of a key that stay in memory when tables have them, too.
+const VERSIONS_KEPT: usize = 4;
 
 /// Bytes that a key costs besides its own and its versions': table, order, slot.
 const SLOT_OVERHEAD: usize = 112;
@@ -200,14 +203,15 @@ impl<V: Version> Memory<V> {
         }
     }
 
-    /// Takes in a key as the tables have it, unless it is here.
-    pub(crate) fn load(&mut self, key: &[u8], history: History<V>) {
+    /// Takes in the newest version of a key as the tables have it, unless the key is here.
+    pub(crate) fn load(&mut self, key: &[u8], newest: V) {
         if self.by_key.contains_key(key) {
             return;
         }
-        let is_live = !history.newest().is_tombstone();
+        let is_live = !newest.is_tombstone();
         let base = if is_live { Base::Live } else { Base::Dead };
-        self.version_count += history.versions().len() as u64;
+        let history = History::One(newest);
+        self.version_count += 1;
         self.len += history.heap_len();
         self.live_count += u64::from(is_live);
         self.add(Slot::new(Bytes::copy_from_slice(key), history, base));
@@ -322,19 +326,32 @@ impl<V: Version> Memory<V> {
         }
         self.flushed = sequence;
         for number in std::mem::take(&mut self.flushing) {
-            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            if slot.base == Base::Unknown {
-                slot.base = Base::Absent;
-            }
-            // It was kept only until the tables know that it is gone.
-            let newest = slot.history.newest();
-            if newest.is_tombstone() && newest.sequence() <= self.oldest.min(sequence) {
-                self.remove(number);
-            }
+            self.settle(number, sequence);
         }
         if self.dirty.is_empty() {
             self.free.append(&mut self.limbo);
+        }
+    }
+
+    /// What of a key need not stay in memory once the tables have its changes.
+    fn settle(&mut self, number: u32, sequence: u64) {
+        let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
+        let Some(slot) = slot else { return };
+        if slot.base == Base::Unknown {
+            slot.base = Base::Absent;
+        }
+        let newest = slot.history.newest();
+        let is_flushed = newest.sequence() <= sequence;
+        if is_flushed && newest.is_tombstone() && newest.sequence() <= self.oldest {
+            // It was kept only until the tables know that it is gone.
+            self.remove(number);
+        } else if is_flushed && slot.history.versions().len() > VERSIONS_KEPT {
+            let before = slot.history.heap_len();
+            let gone = slot.history.keep_newest();
+            slot.partial = true;
+            let freed = before - slot.history.heap_len();
+            self.len = self.len.saturating_sub(freed);
+            self.version_count -= gone as u64;
         }
     }
 

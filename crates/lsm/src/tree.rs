@@ -30,7 +30,7 @@ use crate::compact::Job;
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::Manifest;
-use crate::memory::{History, Memory};
+use crate::memory::{Look, Memory};
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 
@@ -60,7 +60,8 @@ pub struct Tree<V> {
     forgotten: Mutex<Vec<(Bytes, Bytes)>>,
     /// Where the turn of the tables of a level goes on.
     compact_after: Mutex<Vec<u8>>,
-    promote: AtomicU32,
+    /// Tags of keys that were looked for in tables: the second time they are taken into memory.
+    looked_for: Vec<AtomicU32>,
     /// A writer is between its first load and its last insert.
     writing: AtomicBool,
     dropped: AtomicU64,
@@ -104,8 +105,8 @@ impl TreeStats {
     }
 }
 
-/// One of so many keys that were found in tables only is taken into memory.
-const PROMOTE_ONE_OF: u32 = 8;
+/// Keys remembered as looked for in tables.
+const LOOKED_FOR: usize = 8192;
 
 /// Keys that a promotion lets go of at most.
 const EVICT_FOR_PROMOTION: usize = 4;
@@ -161,26 +162,64 @@ impl<V: Version> Tree<V> {
     ) -> Result<T> {
         {
             let memory = self.memory();
-            if let Some(slot) = memory.get(key) {
-                slot.touch();
-                return Ok(look(slot.history.at_or_tombstone(sequence)));
-            }
-            if memory.is_complete() {
-                return Ok(look(None));
+            match memory.get(key) {
+                Some(slot) => {
+                    slot.touch();
+                    if let Look::Known(found) = slot.look(sequence) {
+                        return Ok(look(found));
+                    }
+                }
+                None if memory.is_complete() => return Ok(look(None)),
+                None => {}
             }
         }
-        if self.promote.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_ONE_OF) {
-            let history = self.load_shared(key)?;
-            return Ok(look(history.as_ref().and_then(|h| h.at_or_tombstone(sequence))));
+        let levels = self.levels.load();
+        let found = self.read_tables(&levels, key, sequence, true)?;
+        if found.is_some() && self.is_wanted_again(key) {
+            self.promote(&levels, key)?;
         }
+        Ok(look(found.as_ref()))
+    }
+
+    /// Whether a key was looked for in tables not long ago, too.
+    fn is_wanted_again(&self, key: &[u8]) -> bool {
+        let hash = cairn_index::key_hash(key);
+        let [b0, b1, b2, b3, t0, t1, t2, t3] = hash.to_le_bytes();
+        let place = u32::from_le_bytes([b0, b1, b2, b3]) as usize % self.looked_for.len();
+        let tag = u32::from_le_bytes([t0, t1, t2, t3]);
+        self.looked_for.get(place).is_some_and(|last| last.swap(tag, Ordering::Relaxed) == tag)
+    }
+
+    /// Takes a key into memory, if nobody is in the way.
+    fn promote(&self, levels: &Levels, key: &[u8]) -> Result<()> {
+        let Some(newest) = self.read_tables(levels, key, u64::MAX, false)? else { return Ok(()) };
+        if let Ok(mut memory) = self.memory.try_write()
+            && self.levels.load().generation == levels.generation
+        {
+            memory.load(key, newest);
+            // What a writer has loaded must stay until it is written.
+            if !self.writing.load(Ordering::SeqCst) {
+                memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
+            }
+            self.note_lens(&memory);
+        }
+        Ok(())
+    }
+
+    /// The newest version of a key that is not newer than `sequence`, from tables alone; see
+    /// [`Version::decode`] for `share`.
+    fn read_tables(
+        &self,
+        levels: &Levels,
+        key: &[u8],
+        sequence: u64,
+        share: bool,
+    ) -> Result<Option<V>> {
         let mut found = None;
-        self.levels.load().get(key, sequence, &mut |entry| {
-            found = Some(V::decode(entry, true));
-        })?;
+        levels.get(key, sequence, &mut |entry| found = Some(V::decode(entry, share)))?;
         match found {
-            None => Ok(look(None)),
             Some(None) => Err(self.undecodable()),
-            Some(Some(version)) => Ok(look(Some(&version))),
+            found => Ok(found.flatten()),
         }
     }
 
@@ -197,55 +236,36 @@ impl<V: Version> Tree<V> {
     /// # Errors
     /// As [`get_with`](Self::get_with).
     pub fn history(&self, key: &[u8]) -> Result<Vec<V>> {
+        let mut newer = Vec::new();
         {
             let memory = self.memory();
-            if let Some(slot) = memory.get(key) {
-                return Ok(slot.history.versions().to_vec());
-            }
-            if memory.is_complete() {
-                return Ok(Vec::new());
+            match memory.get(key) {
+                Some(slot) if !slot.partial => return Ok(slot.history.versions().to_vec()),
+                Some(slot) => newer.extend_from_slice(slot.history.versions()),
+                None if memory.is_complete() => return Ok(Vec::new()),
+                None => {}
             }
         }
-        let history = self.read_history(&self.levels.load(), key)?;
-        Ok(history.map(|history| history.versions().to_vec()).unwrap_or_default())
-    }
-
-    /// The history of a key as the tables have it.
-    fn read_history(&self, levels: &Levels, key: &[u8]) -> Result<Option<History<V>>> {
+        let oldest = self.oldest.load(Ordering::Acquire);
+        let first = newer.first().map_or(u64::MAX, V::sequence);
         let mut versions = Vec::new();
         let mut is_whole = true;
-        levels.versions(key, u64::MAX, |entry| {
-            match V::decode(entry, false) {
+        self.levels.load().versions(key, first.saturating_sub(1), |entry| {
+            match V::decode(entry, true) {
                 Some(version) => versions.push(version),
                 None => is_whole = false,
             }
-            is_whole
+            // What is before the newest one that the oldest reader sees, nobody can read.
+            is_whole && entry.sequence > oldest
         })?;
         if !is_whole {
             return Err(self.undecodable());
         }
         versions.reverse();
-        let mut history = History::of(versions);
-        if let Some(history) = &mut history {
-            history.compact(self.oldest.load(Ordering::Acquire), false);
-        }
-        Ok(history)
-    }
-
-    /// Reads a key from tables and, if nobody is in the way, takes it into memory.
-    fn load_shared(&self, key: &[u8]) -> Result<Option<History<V>>> {
-        let levels = self.levels.load_full();
-        let Some(history) = self.read_history(&levels, key)? else { return Ok(None) };
-        if let Ok(mut memory) = self.memory.try_write()
-            && self.levels.load().generation == levels.generation
-        {
-            memory.load(key, history.clone());
-            // What a writer has loaded must stay until it is written.
-            if !self.writing.load(Ordering::SeqCst) {
-                memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
-            }
-        }
-        Ok(Some(history))
+        versions.append(&mut newer);
+        let hidden = versions.partition_point(|version| version.sequence() <= oldest);
+        versions.drain(..hidden.saturating_sub(1));
+        Ok(versions)
     }
 
     /// Begins a write of the one writer: while this lives, nothing that it loads is evicted.
@@ -274,14 +294,13 @@ impl<V: Version> Tree<V> {
         }
         loop {
             let levels = self.levels.load_full();
-            let history = self.read_history(&levels, key)?;
+            let newest = self.read_tables(&levels, key, u64::MAX, false)?;
             let mut memory = self.memory_mut();
             if self.levels.load().generation != levels.generation {
                 continue;
             }
-            let newest = history.as_ref().map(|history| history.newest().clone());
-            if let Some(history) = history {
-                memory.load(key, history);
+            if let Some(newest) = &newest {
+                memory.load(key, newest.clone());
             }
             return Ok(newest);
         }

@@ -92,7 +92,9 @@ impl BlockBuilder {
         let prefix_len = u16::try_from(prefix_len).expect("cut to that above");
         out.extend_from_slice(&prefix_len.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
-        out.extend_from_slice(&u32::try_from(count).expect("has_room keeps it below").to_le_bytes());
+        out.extend_from_slice(
+            &u32::try_from(count).expect("has_room keeps it below").to_le_bytes(),
+        );
         self.keys.clear();
         self.key_ends.clear();
         self.facts.clear();

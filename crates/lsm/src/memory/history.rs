@@ -1,8 +1,8 @@
-//! All readable versions of one key. Derived.
+//! The newest versions of one key. Derived.
 
 use crate::entry::Version;
 
-/// Versions, oldest first; never empty. Most keys have one, which needs no allocation.
+/// Versions without a gap, oldest first; never empty. Most keys have one, which needs no allocation.
 #[derive(Debug, Clone)]
 pub(crate) enum History<V> {
     One(V),
@@ -10,15 +10,6 @@ pub(crate) enum History<V> {
 }
 
 impl<V: Version> History<V> {
-    /// Versions, oldest first; `None` when there are none.
-    pub(crate) fn of(mut versions: Vec<V>) -> Option<Self> {
-        match versions.len() {
-            0 => None,
-            1 => versions.pop().map(Self::One),
-            _ => Some(Self::Many(versions)),
-        }
-    }
-
     pub(crate) fn versions(&self) -> &[V] {
         match self {
             Self::One(version) => std::slice::from_ref(version),
@@ -71,6 +62,15 @@ impl<V: Version> History<V> {
             }
         }
         (keep_from, is_dead)
+    }
+
+    /// Drops all but the newest version; says how many went.
+    pub(crate) fn keep_newest(&mut self) -> usize {
+        let Self::Many(versions) = self else { return 0 };
+        let gone = versions.len() - 1;
+        let newest = versions.pop().expect("a history is never empty");
+        *self = Self::One(newest);
+        gone
     }
 
     /// Bytes of all versions.

@@ -20,7 +20,16 @@ pub(crate) enum Base {
     Live,
 }
 
-/// A key with all its readable versions.
+/// What a key in memory says to a reader.
+#[derive(Debug)]
+pub(crate) enum Look<'a, V> {
+    /// The version that the reader sees, or that there is none.
+    Known(Option<&'a V>),
+    /// It is older than what memory has of the key: the tables know.
+    InTables,
+}
+
+/// A key with its newest versions, at least all that the tables do not have.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) key: Bytes,
@@ -28,6 +37,8 @@ pub(crate) struct Slot<V> {
     pub(crate) base: Base,
     /// Has changes that no flush has begun to write.
     pub(crate) dirty: bool,
+    /// Older versions may be in tables.
+    pub(crate) partial: bool,
     /// The ordered index knows it.
     pub(crate) ordered: bool,
     used: AtomicBool,
@@ -35,8 +46,16 @@ pub(crate) struct Slot<V> {
 
 impl<V: Version> Slot<V> {
     pub(crate) fn new(key: Bytes, history: History<V>, base: Base) -> Self {
-        let (dirty, ordered) = (false, false);
-        Self { key, history, base, dirty, ordered, used: AtomicBool::new(false) }
+        let (dirty, ordered, partial) = (false, false, base != Base::Absent);
+        Self { key, history, base, dirty, partial, ordered, used: AtomicBool::new(false) }
+    }
+
+    /// The newest version that is not newer than `sequence`, also a tombstone.
+    pub(crate) fn look(&self, sequence: u64) -> Look<'_, V> {
+        match self.history.at_or_tombstone(sequence) {
+            None if self.partial => Look::InTables,
+            found => Look::Known(found),
+        }
     }
 
     pub(crate) fn newest_sequence(&self) -> u64 {

@@ -49,7 +49,8 @@ impl<V: Version> Tree<V> {
     /// Whether so many flushes' worth of changes wait in memory.
     #[must_use]
     pub fn is_behind(&self, flushes: u64) -> bool {
-        self.dirty_len.load(Ordering::Relaxed) as u64 >= (self.options.flush_len as u64).saturating_mul(flushes)
+        self.dirty_len.load(Ordering::Relaxed) as u64
+            >= (self.options.flush_len as u64).saturating_mul(flushes)
     }
 
     /// Begins a flush of everything up to `sequence`, which is all that was inserted: the one

@@ -196,7 +196,7 @@ impl<V: Version> Tree<V> {
             read_only,
             forgotten: Mutex::default(),
             compact_after: Mutex::default(),
-            promote: AtomicU32::new(0),
+            looked_for: (0..super::LOOKED_FOR).map(|_| AtomicU32::new(0)).collect(),
             writing: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             merged: AtomicU64::new(0),

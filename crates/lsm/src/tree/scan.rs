@@ -8,6 +8,7 @@ use super::Tree;
 use crate::Result;
 use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
 use crate::entry::Version;
+use crate::memory::Look;
 use crate::merge::Merge;
 
 /// Keys copied from memory at first, and at most, while a range is read from tables too.
@@ -33,7 +34,7 @@ impl<V: Version> Sight<'_, V> {
     }
 }
 
-/// Keys of memory within a range.
+/// Keys of memory within a range, but for those that only the tables can tell about.
 struct Piece<V> {
     keys: std::vec::IntoIter<(Bytes, Option<V>)>,
     /// The last one, when there may be more behind it.
@@ -58,10 +59,19 @@ impl<V: Version> Tree<V> {
         {
             let memory = self.memory_in_order();
             if memory.is_complete() {
-                memory.walk(bounds, |slot| {
-                    sight.show(&slot.key, slot.history.at_or_tombstone(sequence))
+                let levels = self.levels.load();
+                let mut failed = None;
+                memory.walk(bounds, |slot| match slot.look(sequence) {
+                    Look::Known(found) => sight.show(&slot.key, found),
+                    Look::InTables => match self.read_tables(&levels, &slot.key, sequence, true) {
+                        Ok(found) => sight.show(&slot.key, found.as_ref()),
+                        Err(error) => {
+                            failed = Some(error);
+                            false
+                        }
+                    },
                 });
-                return Ok(());
+                return failed.map_or(Ok(()), Err);
             }
         }
         let mut start: Option<Bytes> = None;
@@ -85,11 +95,18 @@ impl<V: Version> Tree<V> {
 
     fn piece(&self, bounds: Bounds<'_>, sequence: u64, len: usize) -> Piece<V> {
         let mut keys = Vec::new();
+        let mut last = None;
+        let mut left = len;
         self.memory_in_order().walk(bounds, |slot| {
-            keys.push((slot.key.clone(), slot.history.at_or_tombstone(sequence).cloned()));
-            keys.len() < len
+            if let Look::Known(found) = slot.look(sequence) {
+                keys.push((slot.key.clone(), found.cloned()));
+            }
+            left -= 1;
+            if left == 0 {
+                last = Some(slot.key.clone());
+            }
+            left > 0
         });
-        let last = keys.last().filter(|_| keys.len() == len).map(|(key, _)| key.clone());
         Piece { keys: keys.into_iter(), last }
     }
 
