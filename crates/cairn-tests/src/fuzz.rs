@@ -9,6 +9,7 @@ use cairn_codec::{
     BATCH_HEADER_LEN, BatchContext, BatchHeader, BatchView, CodecId, CodecRegistry, Draft,
     RecordDraft, RecordKind, SaltedCrc, Scratch, encode, verify_batch,
 };
+use cairn_lsm::{LsmOptions, LsmTree};
 use cairn_segment::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use cairn_segment::{IoMode, Log, LogConfig, Repair, VerifyOptions, verify_store};
 use cairn_types::{ChainHash, Lsn, StreamId, Timestamp};
@@ -18,7 +19,7 @@ use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, Vfs};
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("batch_decode", batch_decode),
     ("record_decode", record_decode),
     ("segment_open", segment_open),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("json_event", json_event),
     ("value_codecs", value_codecs),
     ("metadata", metadata),
+    ("tables_mutated", tables_mutated),
 ];
 
 const SALT: [u8; 16] = [7; 16];
@@ -330,4 +332,56 @@ pub fn valid_files() -> Vec<Vec<u8>> {
         bytes
     };
     vfs.paths().iter().map(read).collect()
+}
+
+/// A store of keys whose tables and manifest are changed: reading gives the right answer or an
+/// error, never another answer.
+pub fn tables_mutated(bytes: &[u8]) {
+    let vfs = MemVfs::new();
+    let open = |vfs: &MemVfs| {
+        let tree = cairn_lsm::TreeOptions { memory_len: 0, block_len: 256, ..Default::default() };
+        let log = LogConfig { segment_size: 64 << 10, background: false, ..LogConfig::default() };
+        let rng = Arc::new(SeededRng::new(3));
+        LsmTree::open_on(Arc::new(vfs.clone()), rng, LsmOptions { log, tree })
+    };
+    let written: Vec<(Vec<u8>, Vec<u8>)> =
+        (0..60_u8).map(|n| (vec![b'k', n / 8, n], vec![n; usize::from(n)])).collect();
+    let Ok(tree) = open(&vfs) else { return };
+    assert_eq!(tree.ingest(written.iter().map(|(k, v)| (k, v))).ok(), Some(60), "fills");
+    assert!(tree.close().is_ok(), "closes");
+    drop(tree);
+    let files: Vec<String> =
+        vfs.paths().into_iter().filter(|path| path.contains("tables/")).collect();
+    for step in bytes.chunks_exact(5).take(16) {
+        let Some(path) = files.get(usize::from(step[0]) % files.len().max(1)) else { return };
+        vfs.tamper(path, |content| {
+            let at = usize::from(u16::from_le_bytes([step[1], step[2]]));
+            let at = at % content.len().max(1);
+            match step[3] % 3 {
+                0 => content.truncate(at),
+                1 => content.extend_from_slice(&[step[4]; 9]),
+                _ => {
+                    if let Some(byte) = content.get_mut(at) {
+                        *byte ^= step[4].max(1);
+                    }
+                }
+            }
+        });
+    }
+    let Ok(tree) = open(&vfs) else { return };
+    for (key, value) in &written {
+        if let Ok(found) = tree.get(key) {
+            assert_eq!(found.as_deref(), Some(&value[..]), "another answer");
+        }
+    }
+    if let Ok(scan) = tree.scan(..)
+        && let Ok(all) = scan.collect::<Result<Vec<_>, _>>()
+    {
+        assert!(
+            all.iter()
+                .map(|(k, v)| (&k[..], &v[..]))
+                .eq(written.iter().map(|(k, v)| (&k[..], &v[..]))),
+            "another answer"
+        );
+    }
 }

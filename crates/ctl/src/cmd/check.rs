@@ -67,6 +67,7 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     let engine = open_read_only(cli)?;
     let stats = engine.log().stats()?;
     let head = engine.log().head();
+    let tree = engine.keys().tree_stats();
     if cli.json {
         return line(
             out,
@@ -75,7 +76,9 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
                 "durable_end": stats.durable_end.get(), "segments": stats.segment_count,
                 "stored_bytes": stats.stored_len, "batches": stats.batch_count,
                 "checkpoints": stats.checkpoint_count, "topics": engine.topics().len(),
-                "chain": head.chain.to_string(),
+                "chain": head.chain.to_string(), "revision": engine.revision(),
+                "keys_in_memory_bytes": tree.memory_len, "tables": tree.table_count,
+                "table_bytes": tree.table_len, "table_versions": tree.table_version_count,
             }),
         );
     }
@@ -85,6 +88,8 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     line(out, format!("stored       {} bytes", stats.stored_len))?;
     line(out, format!("checkpoints  {}", stats.checkpoint_count))?;
     line(out, format!("topics       {}", engine.topics().len()))?;
+    line(out, format!("revision     {}", engine.revision()))?;
+    line(out, format!("tables       {}, {} bytes", tree.table_count, tree.table_len))?;
     line(out, format!("chain        {}", head.chain))
 }
 
@@ -121,7 +126,12 @@ pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
 /// Looks for what is wrong and says what to do.
 pub fn doctor(cli: &Cli, out: &mut impl Write) -> Result<()> {
     match open_read_only(cli) {
-        Ok(engine) => line(out, format!("opens: yes, {} topics", engine.topics().len()))?,
+        Ok(engine) => {
+            line(out, format!("opens: yes, {} topics", engine.topics().len()))?;
+            if let Err(error) = engine.keys().verify_tables() {
+                line(out, format!("rebuildable: {error}; delete the directory `tables`"))?;
+            }
+        }
         Err(error) => {
             let missing = error
                 .downcast_ref::<cairndb::engine::Error>()

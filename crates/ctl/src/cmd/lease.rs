@@ -68,7 +68,10 @@ pub fn lease(cli: &Cli, command: &Lease, out: &mut impl Write) -> Result<()> {
 pub fn compact(cli: &Cli, revision: u64, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
     let compacted = engine.keys().compact(revision)?;
-    let (revision, versions) = (compacted.revision, compacted.version_count);
+    let before = engine.keys().tree_stats().dropped_version_count;
+    engine.keys().merge_tables()?;
+    let merged = engine.keys().tree_stats().dropped_version_count - before;
+    let (revision, versions) = (compacted.revision, compacted.version_count.max(merged));
     let text = format!("revisions before {revision} are gone, {versions} versions dropped");
     say(cli, text, json!({ "compact_revision": revision, "dropped": versions }), out)?;
     Ok(engine.close()?)
