@@ -170,6 +170,9 @@ pub enum Error {
     /// The log was closed.
     #[error("this log was closed")]
     Closed,
+    /// A snapshot could not be written or was refused.
+    #[error(transparent)]
+    Snapshot(#[from] crate::SnapshotError),
     /// A batch could not be built or decoded for the caller.
     #[error(transparent)]
     Codec(#[from] cairn_codec::Error),
@@ -204,6 +207,7 @@ impl Error {
             }
             Self::ReadOnly => ErrorKind::Denied,
             Self::Closed => ErrorKind::Unavailable,
+            Self::Snapshot(error) => error.kind(),
             Self::Codec(error) => error.kind(),
             Self::Vfs(error) => error.kind(),
         }

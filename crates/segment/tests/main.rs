@@ -7,5 +7,6 @@ mod golden;
 mod life;
 mod reading;
 mod repair;
+mod snapshot;
 mod store;
 mod verified;

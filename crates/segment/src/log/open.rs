@@ -13,14 +13,14 @@ use super::{Head, Log, Shared};
 use crate::append::{Append, Watermarks};
 use crate::mutation::Mutations;
 use crate::read::Batches;
-use crate::recover::{open_store, read_layout};
+use crate::recover::{open_store, read_layout, refuse_unfinished_import};
 use crate::segments::Segments;
 use crate::store::Store;
 use crate::watch::Listeners;
 use crate::{Error, IoMode, LogConfig, RecoveryReport, Result};
 
 /// Lock file of a store.
-const LOCK_PATH: &str = "LOCK";
+pub(crate) const LOCK_PATH: &str = "LOCK";
 
 /// How a log is opened.
 ///
@@ -152,6 +152,7 @@ impl LogOptions {
         // Another process may cut or replace files under a mapping.
         self.config.io = IoMode::Pread;
         let mut store = self.store(true)?;
+        refuse_unfinished_import(&*store.vfs)?;
         let layout = read_layout(&*store.vfs, OpenMode::Read)?.ok_or(Error::NoStore)?;
         store.id = layout.store.id;
         let store = Arc::new(store);
