@@ -131,6 +131,9 @@ pub enum Command {
         /// Directory of the backup.
         dir: PathBuf,
     },
+    /// Stream a snapshot out or in, or link a checkpoint beside the store.
+    #[command(subcommand)]
+    Snapshot(keys::Snapshot),
     /// Make a new store from a backup, whole or as it was after a revision.
     Restore(keys::Restore),
     /// Run commands one after another, with history and completion.

@@ -8,6 +8,7 @@ mod lease;
 mod read;
 mod repair;
 mod shell;
+mod snapshot;
 mod topics;
 mod tour;
 mod txn;
@@ -58,6 +59,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Backup { dir } => backup::backup(cli, dir, out),
         Command::Restore(args) => backup::restore(cli, args, out),
+        Command::Snapshot(command) => snapshot::run(cli, command, out),
         Command::Bench(args) => bench::run(cli, args, out),
         Command::Verify => check::verify(cli, out),
         Command::Stats => check::stats(cli, out),

@@ -6,6 +6,7 @@ mod keys;
 mod membership;
 mod producers;
 mod retention;
+mod snapshot;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};
