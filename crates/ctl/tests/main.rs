@@ -201,3 +201,22 @@ fn a_snapshot_goes_through_a_pipe_and_a_cut_one_goes_on() {
     ));
     assert!(text.contains("\"revision\":3"), "{text}");
 }
+
+#[test]
+fn a_quota_refuses_writes_and_stats_says_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    stdout(&run(dir.path(), &["put", "k", "1"]));
+    let refused = run(dir.path(), &["put", "k", "2", "--quota-bytes", "500"]);
+    assert_eq!(refused.status.code(), Some(4));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("quota of 500"), "{text}");
+    let text = stdout(&run(dir.path(), &["stats", "--quota-bytes", "500", "--json"]));
+    let stats: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(stats["quota_bytes"], 500);
+    assert!(stats["writable_bytes"].as_u64().expect("a number") < 100, "{text}");
+    assert_eq!(stats["space"]["keyspace default"]["records"], 1);
+    stdout(&run(dir.path(), &["del", "k", "--quota-bytes", "500"]));
+    stdout(&run(dir.path(), &["compact", "3", "--quota-bytes", "500"]));
+    assert!(stdout(&run(dir.path(), &["maintain", "--reclaim"])).contains("segments dropped"));
+    assert!(stdout(&run(dir.path(), &["stats"])).contains("quota none"));
+}

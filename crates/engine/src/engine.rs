@@ -18,6 +18,7 @@ use crate::metadata::{
 };
 use crate::producer::Standings;
 use crate::random::RandomPool;
+use crate::space::SpaceCounts;
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
     pub(crate) members: Mutex<Groups>,
     pub(crate) random: RandomPool,
+    pub(crate) space: Mutex<SpaceCounts>,
 }
 
 /// How an engine is opened.
@@ -112,7 +114,8 @@ impl Engine {
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
         let random = RandomPool::default();
-        let shared = Shared { log, keys, view, recent, standings, members, random };
+        let space = Mutex::new(SpaceCounts::default());
+        let shared = Shared { log, keys, view, recent, standings, members, random, space };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped();
         Ok(engine)

@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// Every live partition's stream with the first event that is kept.
-    fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
+    pub(crate) fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
         let view = self.view();
         let mut streams = HashMap::new();
         for entry in view.topics.values() {
@@ -169,15 +169,32 @@ impl Engine {
         Ok(newest)
     }
 
+    /// Drops the oldest segments up to the first one with an event that is kept, a version of a
+    /// key that can be read, or a lease. This gives space back after keys were compacted; the
+    /// history before can no longer be proven.
+    ///
+    /// # Errors
+    /// As [`retain`](Self::retain).
+    pub fn reclaim(&self) -> Result<Dropped> {
+        self.drop_segments(&self.event_streams()?)
+    }
+
     /// Drops segments before everything that is kept.
     fn drop_segments(&self, streams: &HashMap<StreamId, u64>) -> Result<Dropped> {
+        let needed = self.first_needed(streams)?;
+        self.retain(&Retention { before: Some(needed), ..Retention::default() })
+    }
+
+    /// The first place in the log that a kept event, a readable key or a lease needs.
+    pub(crate) fn first_needed(&self, streams: &HashMap<StreamId, u64>) -> Result<Lsn> {
         let mut needed = self.log().visible_end();
+        needed = self.keys().oldest_needed().map_or(needed, |lsn| needed.min(lsn));
         for (stream, begin) in streams {
             let mut scan = self.log().scan_stream(*stream, *begin);
             if let Some(record) = scan.next_record()? {
                 needed = needed.min(record.lsn);
             }
         }
-        self.retain(&Retention { before: Some(needed), ..Retention::default() })
+        Ok(needed)
     }
 }

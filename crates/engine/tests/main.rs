@@ -7,6 +7,7 @@ mod membership;
 mod producers;
 mod retention;
 mod snapshot;
+mod space;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -16,7 +16,7 @@ use crate::format::segment_path;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::window::Window;
-use crate::{Corruption, Error, Log, Result};
+use crate::{Corruption, Error, Log, Result, SpaceLimit};
 
 /// Bytes that are gathered before the replacement file is written to.
 const WRITE_LEN: usize = 1 << 20;
@@ -298,7 +298,7 @@ impl Replacement {
 fn no_space_or(error: Error) -> Error {
     match &error {
         Error::Vfs(cause) if cause.is_no_space() => {
-            Error::NoSpace { doing: "writing a cleaned segment" }
+            Error::NoSpace { doing: "writing a cleaned segment", limit: SpaceLimit::Disk }
         }
         _ => error,
     }

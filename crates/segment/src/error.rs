@@ -107,11 +107,14 @@ pub enum Error {
         /// The first failure.
         cause: String,
     },
-    /// The disk is full; nothing of this write was acknowledged and earlier data is intact.
-    #[error("no space left while {doing}; free some space and try again")]
+    /// The disk is full, or the log reached a limit of its settings. Nothing of this write was
+    /// acknowledged and earlier data is intact.
+    #[error("no space left while {doing}: {limit}")]
     NoSpace {
         /// What was being done.
         doing: &'static str,
+        /// What is full, and what to do.
+        limit: crate::SpaceLimit,
     },
     /// The caller expected another next sequence on a stream.
     #[error(

@@ -8,5 +8,6 @@ mod life;
 mod reading;
 mod repair;
 mod snapshot;
+mod space;
 mod store;
 mod verified;
