@@ -25,6 +25,7 @@
 mod append;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+pub mod command;
 mod dedup;
 mod engine;
 pub mod envelope;
@@ -37,6 +38,7 @@ pub mod metadata;
 mod producer;
 mod random;
 mod read;
+mod replicate;
 mod retention;
 mod snapshot;
 mod space;
@@ -48,6 +50,8 @@ pub use append::Appended;
 #[cfg(feature = "tokio")]
 pub use asynchronous::EventStream;
 pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
+pub use command::answer::{Answer, EventPlace};
+pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
@@ -56,6 +60,10 @@ pub use keys::{Committed, Keyspace, Transaction};
 pub use membership::Membership;
 pub use producer::Producer;
 pub use read::{Events, From};
+pub use replicate::{
+    CommandSubmitter, Commands, LocalReplication, Position, PositionedSnapshot, SnapshotProvider,
+    Submission,
+};
 pub use retention::Retained;
 pub use snapshot::SnapshotAt;
 pub use space::{OwnedSpace, SpaceOwner, SpaceReport};

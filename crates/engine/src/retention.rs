@@ -8,7 +8,8 @@ use cairn_codec::RecordView;
 use cairn_segment::{CleanOptions, Cleaned, Dropped, Fate, RecordKind, Retention};
 use cairn_types::{Lsn, Offset, StreamId};
 
-use crate::metadata::encode_trimmed;
+use crate::engine::Mark;
+use crate::metadata::{TopicCreated, encode_trimmed};
 use crate::view::TopicEntry;
 use crate::{Engine, Result, TopicConfig};
 
@@ -48,9 +49,14 @@ impl Engine {
         meta.config.partitions = entry.meta.config.partitions;
         meta.config.compression = entry.meta.config.compression;
         let config = meta.config;
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode())?;
+        self.set_meta(meta, None)?;
         Ok(config)
+    }
+
+    /// Writes a topic's settings again.
+    pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)
     }
 
     /// Applies the topics' retention now: trims partitions, drops what was trimmed or
@@ -91,6 +97,22 @@ impl Engine {
 
     /// Moves the beginning of a partition as its topic's settings ask for.
     fn trim(&self, entry: &TopicEntry, stream: StreamId) -> Result<bool> {
+        match self.begin_due(entry, stream)? {
+            Some(begin) => self.trim_to(stream, begin, None).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Moves the beginning of a partition.
+    pub(crate) fn trim_to(&self, stream: StreamId, begin: Offset, mark: Mark) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let payload = encode_trimmed(stream, begin);
+        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)
+    }
+
+    /// Where a partition is to begin by its topic's settings and the clock, if that is further
+    /// than it does.
+    pub(crate) fn begin_due(&self, entry: &TopicEntry, stream: StreamId) -> Result<Option<Offset>> {
         let log = self.log();
         let config = &entry.meta.config;
         let before = self.view().trimmed.get(&stream).copied().unwrap_or(0);
@@ -103,13 +125,7 @@ impl Engine {
         if let Some(max_len) = config.max_len {
             begin = begin.max(self.begin_by_len(stream, begin, max_len)?);
         }
-        if begin <= before {
-            return Ok(false);
-        }
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let payload = encode_trimmed(stream, Offset::new(begin));
-        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload)?;
-        Ok(true)
+        Ok((begin > before).then(|| Offset::new(begin)))
     }
 
     /// The first event from which on a partition holds at most so many bytes of data.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod commands;
 mod keys;
 mod membership;
 mod producers;
