@@ -106,6 +106,10 @@ impl Engine {
     }
 
     /// Gives events their places without waiting for the disk.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_append", level = "trace", skip_all)
+    )]
     pub(crate) fn begin_append(
         &self,
         topic: &str,
@@ -147,7 +151,15 @@ impl Engine {
         if places.iter().any(early) {
             self.shared.log.sync()?;
         }
+        self.count_appended(&places);
         Ok(appended(&topic, &places, ticket.as_ref()))
+    }
+
+    fn count_appended(&self, places: &[Place]) {
+        let repeated = places.iter().filter(|place| place.duplicate).count() as u64;
+        let figures = &self.shared.figures;
+        figures.events_appended.increment(places.len() as u64 - repeated);
+        figures.events_repeated.increment(repeated);
     }
 
     /// Compresses a draft with its topic's codec.

@@ -17,6 +17,7 @@ use crate::metadata::{
     KeyspaceCreated, ProducerRegistered, TopicCreated, encode_applied, encode_dropped,
     encode_keyspace_dropped, encode_trimmed,
 };
+use crate::observe::Figures;
 use crate::producer::Standings;
 use crate::random::RandomPool;
 use crate::space::SpaceCounts;
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) members: Mutex<Groups>,
     pub(crate) random: RandomPool,
     pub(crate) space: Mutex<SpaceCounts>,
+    pub(crate) figures: Figures,
     /// Held while a command is applied: one at a time, in order.
     pub(crate) applying: Mutex<()>,
 }
@@ -136,6 +138,7 @@ impl Engine {
         EngineOptions::default()
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_open", skip_all, err))]
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
@@ -154,6 +157,7 @@ impl Engine {
             members,
             random,
             space,
+            figures: Figures::new(),
             applying: Mutex::new(()),
         };
         let engine = Self { shared: Arc::new(shared) };

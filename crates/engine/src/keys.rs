@@ -93,6 +93,7 @@ impl Engine {
     /// # Errors
     /// As [`Store::txn`].
     pub fn txn(&self, txn: &Txn) -> Result<TxnResponse> {
+        self.shared.figures.key_writes.increment(1);
         Ok(self.shared.keys.txn(txn)?)
     }
 
@@ -109,8 +110,12 @@ impl Engine {
     ///
     /// # Errors
     /// The log's.
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_maintain", skip_all, err))]
     pub fn maintain(&self) -> Result<usize> {
-        Ok(self.shared.keys.expire_leases()?)
+        let ended = self.shared.keys.expire_leases()?;
+        self.shared.figures.leases_expired.increment(ended as u64);
+        self.publish_metrics()?;
+        Ok(ended)
     }
 
     /// Forgets the keys of keyspaces that were dropped, after the log was replayed.

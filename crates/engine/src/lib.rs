@@ -35,6 +35,7 @@ mod group;
 mod keys;
 mod membership;
 pub mod metadata;
+mod observe;
 mod producer;
 mod random;
 mod read;

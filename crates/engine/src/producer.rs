@@ -226,6 +226,7 @@ impl Engine {
             if lsn >= self.shared.log.visible_end() {
                 self.shared.log.sync()?;
             }
+            self.shared.figures.events_repeated.increment(1);
             return Ok(Appended { topic, partition, offset, lsn, id, duplicate: true });
         }
         let ticket = self.shared.log.submit(&draft, &[])?;
@@ -234,6 +235,7 @@ impl Engine {
         standing.note(stamp, offset, lsn);
         drop(standings);
         self.shared.log.wait(&ticket)?;
+        self.shared.figures.events_appended.increment(1);
         Ok(Appended { topic, partition, offset, lsn, id, duplicate: false })
     }
 

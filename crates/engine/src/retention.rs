@@ -65,6 +65,10 @@ impl Engine {
     ///
     /// # Errors
     /// The log's; what was done before stays done.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_retain_topics", skip_all, err)
+    )]
     pub fn retain_topics(&self) -> Result<Retained> {
         let mut retained = Retained::default();
         let entries: Vec<_> = self.view().topics.values().cloned().collect();

@@ -182,7 +182,7 @@ impl Source {
                 command
             }
             16 => Command::LeaseKeepAlive { id: self.lease() },
-            17 => Command::LeaseRevoke { id: self.lease(), expired: number % 2 == 0 },
+            17 => Command::LeaseRevoke { id: self.lease(), expired: number.is_multiple_of(2) },
             18 => Command::CommitOffset {
                 group: GroupName::new("g").expect("valid"),
                 topic: topic(name),

@@ -3,6 +3,7 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod commands;
+mod figures;
 mod keys;
 mod membership;
 mod producers;

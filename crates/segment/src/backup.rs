@@ -64,6 +64,7 @@ impl Log {
         self.copy_into(target, true, None)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_copy", skip_all, err))]
     fn copy_into(
         &self,
         target: &dyn Vfs,

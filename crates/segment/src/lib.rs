@@ -23,6 +23,7 @@ mod error;
 pub mod format;
 mod log;
 pub mod mutation;
+mod observe;
 mod read;
 mod recover;
 mod repair;

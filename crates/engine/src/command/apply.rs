@@ -34,6 +34,10 @@ impl Engine {
     /// # Errors
     /// [`Error::AlreadyApplied`]; failures of this store alone (a full disk, damage). The store
     /// must then be opened again, and the command applied again.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_apply", level = "debug", skip_all, fields(%position), err)
+    )]
     pub fn apply(&self, position: Position, command: &Command) -> Result<Answer> {
         let _in_order = self.shared.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let applied = self.applied_position();
@@ -48,6 +52,9 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
+        let figures = &self.shared.figures;
+        figures.commands_applied.increment(1);
+        figures.commands_refused.increment(u64::from(answer.is_refused()));
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         view.command = position.get();
         Ok(answer)

@@ -80,6 +80,7 @@ impl Engine {
             attempt += 1;
             match outcome {
                 Err(Error::Keys(cairn_mvcc::Error::Conflict { .. })) if attempt < ATTEMPTS => {
+                    self.shared.figures.conflicts.increment(1);
                     self.keys().back_off(attempt);
                 }
                 outcome => return outcome,
@@ -154,8 +155,14 @@ impl Transaction {
     /// # Errors
     /// [`Error::Keys`] with a conflict when something it rests on has changed; the log's.
     /// Nothing was written then.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_commit", level = "trace", skip_all)
+    )]
     pub fn commit(self) -> Result<Committed> {
-        let Self { keys, events, .. } = self;
+        let Self { engine, keys, events } = self;
+        let figures = &engine.shared.figures;
+        figures.key_writes.increment(1);
         let (records, places): (Vec<_>, Vec<_>) = events
             .into_iter()
             .map(|planned| {
@@ -174,6 +181,7 @@ impl Transaction {
             }
             Ok(())
         })?;
+        figures.events_appended.increment(places.len() as u64);
         let events = match &submitted.ticket {
             None => Vec::new(),
             Some(ticket) => {

@@ -129,6 +129,7 @@ impl Append {
             block.chain = state.chain;
             block.written_at = seal.sealed_at;
         })?;
+        self.store.counters.sealed_segments.increment(1);
         segment.settle(state.chain);
         state.predecessor = Predecessor {
             next_id: SegmentId::new(segment.header.id.get() + 1),

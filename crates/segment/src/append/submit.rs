@@ -99,7 +99,10 @@ impl Append {
             }
         }
         let limited = is_limited(&self.store.config, draft);
-        state = self.make_room(state, draft.encoded_len_max(), limited)?;
+        state = self.make_room(state, draft.encoded_len_max(), limited).inspect_err(|error| {
+            let full = matches!(error, Error::NoSpace { .. });
+            self.store.counters.refused_for_space.increment(u64::from(full));
+        })?;
         let appended = self.place(&mut state, draft, now, false);
         if self.checkpoint_due(&state) {
             // A checkpoint that finds no room is simply taken later.
@@ -182,6 +185,10 @@ impl Append {
             checkpoint,
             has_keys: draft.records().iter().any(|record| is_about_keys(record.kind)),
         });
+        let counters = &self.store.counters;
+        counters.batches.increment(1);
+        counters.records.increment(records);
+        counters.written_bytes.increment(encoded.len as u64);
         active.end += encoded.len as u64;
         active.batch_count += 1;
         state.next_lsn = end_lsn;

@@ -12,6 +12,7 @@ use super::background::Background;
 use super::{Head, Log, Shared};
 use crate::append::{Append, Watermarks};
 use crate::mutation::Mutations;
+use crate::observe::Counters;
 use crate::read::Batches;
 use crate::recover::{open_store, read_layout, refuse_unfinished_import};
 use crate::segments::Segments;
@@ -96,6 +97,7 @@ impl LogOptions {
             id: [0; 16],
             mutations: self.mutations,
             read_only,
+            counters: Counters::new(),
         })
     }
 
@@ -104,6 +106,7 @@ impl LogOptions {
     /// # Errors
     /// [`Error::Corrupt`] and its kin for damage (nothing is changed then), the vfs's
     /// [`Locked`](cairn_vfs::FaultKind::Locked) when somebody else has it open.
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_open", skip_all, err))]
     pub fn open(self) -> Result<Log> {
         let store = self.store(false)?;
         let lock = store.vfs.lock(LOCK_PATH)?;

@@ -66,6 +66,10 @@ impl Snapshot {
     /// # Errors
     /// [`SnapshotError::NoSuchChunk`], [`SnapshotError::Stream`] when `out` fails; what cannot
     /// be read.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_snapshot_export", skip_all, err)
+    )]
     pub fn write_to(
         &self,
         out: &mut dyn Write,

@@ -98,6 +98,10 @@ impl SnapshotImport {
     ///
     /// # Errors
     /// [`SnapshotError`] names the chunk and what is wrong with it; what cannot be written.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_snapshot_import", skip_all, err)
+    )]
     pub fn read_from(
         &mut self,
         input: &mut dyn Read,
@@ -303,6 +307,10 @@ impl SnapshotImport {
     /// # Errors
     /// [`SnapshotError::Incomplete`] when chunks are missing, [`SnapshotError::Rejected`] when
     /// what came is no whole log; the directory cannot be opened then.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_snapshot_verify", skip_all, err)
+    )]
     pub fn finish(mut self, registry: &CodecRegistry) -> Result<Imported> {
         let count = self.manifest().map_or(0, |manifest| manifest.chunk_count);
         if !self.is_complete() {

@@ -122,6 +122,10 @@ impl Log {
     /// # Errors
     /// [`Error::OutOfRange`] for a place that the log does not hold, [`Error::Invalid`] for a
     /// chunk length out of bounds; what cannot be read.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_snapshot_take", skip_all, err)
+    )]
     pub fn snapshot(&self, options: &SnapshotOptions) -> Result<Snapshot> {
         if !(CHUNK_LEN_MIN..=CHUNK_LEN_MAX).contains(&options.chunk_len) {
             let reason =
