@@ -19,7 +19,7 @@ use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, Vfs};
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("batch_decode", batch_decode),
     ("record_decode", record_decode),
     ("segment_open", segment_open),
@@ -31,6 +31,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("value_codecs", value_codecs),
     ("metadata", metadata),
     ("tables_mutated", tables_mutated),
+    ("command", command),
+    ("snapshot_import", snapshot_import),
 ];
 
 const SALT: [u8; 16] = [7; 16];
@@ -290,12 +292,13 @@ pub fn metadata(bytes: &[u8]) {
     let _refused = metadata::KeyspaceCreated::decode(bytes);
     let _refused = metadata::ProducerRegistered::decode(bytes);
     let _refused = metadata::decode_trimmed(bytes);
+    let _refused = metadata::decode_applied(bytes);
     let _refused = envelope::decode(&bytes.to_vec().into());
     let _refused = envelope::stamp_of(bytes);
     // Also through the log: an engine must open over any system record or say what is wrong.
     let vfs = MemVfs::new();
     let log = options(&vfs).open().expect("an empty disk opens");
-    let kinds = [8, 9, 11, 12, 14];
+    let kinds = [8, 9, 11, 12, 14, 15];
     let kind = kinds[usize::from(bytes.first().copied().unwrap_or(0)) % kinds.len()];
     let kind = RecordKind::new(kind).expect("a known kind");
     let mut draft = Draft::new();
@@ -303,6 +306,86 @@ pub fn metadata(bytes: &[u8]) {
     log.append(&draft).expect("memory takes it");
     drop(log);
     let _refused = cairn_engine::Engine::options().log(options(&vfs)).open();
+}
+
+/// Bytes as a command: what is accepted has one encoding, and a store carries it out or refuses
+/// it. The version is put right, so that the fuzzer need not find it.
+pub fn command(bytes: &[u8]) {
+    use cairn_engine::{Command, Engine, Position, TopicConfig};
+    let mut bytes = bytes.to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first = 1;
+    }
+    let bytes = bytes.into();
+    let Ok(command) = Command::decode(&bytes) else { return };
+    assert_eq!(command.encode().expect("within limits"), bytes, "the encoding is the only one");
+    let engine = Engine::options().log(options(&MemVfs::new())).open().expect("an empty disk");
+    engine.create_topic("t", TopicConfig::default()).expect("memory takes it");
+    engine.create_keyspace("k").expect("memory takes it");
+    let answer = engine.apply(Position::new(1), &command).expect("a refusal is an answer");
+    let _bytes = answer.encode();
+    assert_eq!(engine.applied_position(), Position::new(1));
+}
+
+/// Bytes as a snapshot's stream, or in place of a part of a valid one: what can be opened
+/// afterwards is what was exported.
+pub fn snapshot_import(bytes: &[u8]) {
+    use cairn_segment::{SnapshotImport, SnapshotOptions};
+    let (vfs, payloads) = sample();
+    let mut stream = Vec::new();
+    let log = options(&vfs).open().expect("a valid store opens");
+    let chosen = SnapshotOptions { chunk_len: 512, ..SnapshotOptions::default() };
+    let snapshot = log.snapshot(&chosen).expect("a valid log");
+    snapshot.write_to(&mut stream, 0, None).expect("memory takes it");
+    if let Some((at, replaced)) = bytes.split_first_chunk::<2>() {
+        let at = usize::from(u16::from_le_bytes(*at)) % stream.len();
+        let end = stream.len().min(at + replaced.len());
+        match stream.get_mut(at..end) {
+            Some(part) if at > 0 => part.copy_from_slice(&replaced[..end - at]),
+            _ => stream = replaced.to_vec(),
+        }
+    }
+    let target = MemVfs::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(target.clone());
+    let Ok(mut import) = SnapshotImport::open(vfs) else { return };
+    let taken = import.read_from(&mut stream.as_slice(), None);
+    if taken.is_ok() && import.finish(&CodecRegistry::standard()).is_ok() {
+        exercise(&target, Some(&payloads));
+    } else {
+        assert!(options(&target).open_read_only().is_err(), "half a store does not open");
+    }
+}
+
+/// Commands on the wire, for mutating.
+#[must_use]
+pub fn valid_commands() -> Vec<Vec<u8>> {
+    use cairn_engine::{Command, Engine, NewEvent, TopicConfig};
+    use cairn_mvcc::{Compare, CompareOp, CompareTarget, DeleteRange, Put, Range, Txn, TxnOp};
+    let engine = Engine::options().log(options(&MemVfs::new())).open().expect("an empty disk");
+    engine.create_topic("t", TopicConfig::default()).expect("memory takes it");
+    engine.create_keyspace("k").expect("memory takes it");
+    let space = engine.keyspace("k").expect("created").stream();
+    let put = Put { prev_kv: true, ..Put::new(space, "key", "value") };
+    let delete = DeleteRange::new(space, Range::prefix("k"));
+    let compare = Compare::key(space, "key", CompareOp::Less, CompareTarget::Version(3));
+    let inner = Txn { success: vec![TxnOp::Put(put.clone())], ..Txn::default() };
+    let txn = Txn {
+        compare: vec![compare],
+        success: vec![TxnOp::Delete(delete.clone())],
+        failure: vec![TxnOp::Txn(inner)],
+    };
+    let event = NewEvent::json("{}").with_key("key");
+    let events = vec![engine.event_command("t", &event).expect("a topic")];
+    let commands = [
+        engine.append_command("t", &[event, NewEvent::text("two")]).expect("a topic"),
+        engine.lease_command(7),
+        Command::Put(put.clone()),
+        Command::PutAll(vec![put]),
+        Command::DeleteRange(delete),
+        Command::Txn { txn, events },
+        Command::Compact { revision: 1 },
+    ];
+    commands.iter().map(|command| command.encode().expect("within limits")).collect()
 }
 
 /// A batch that is valid, for mutating.

@@ -1,7 +1,7 @@
 //! The fuzz targets on inputs made here: random bytes, and valid ones with mutations.
 //! `CAIRN_FUZZ_INPUTS` sets how many inputs each target gets.
 
-use cairn_tests::fuzz::{TARGETS, valid_batch, valid_files};
+use cairn_tests::fuzz::{TARGETS, valid_batch, valid_commands, valid_files};
 use cairn_vfs::{Rng, SeededRng};
 
 fn inputs() -> u64 {
@@ -37,6 +37,7 @@ fn mutated(rng: &SeededRng, seeds: &[Vec<u8>]) -> Vec<u8> {
 fn no_input_makes_a_target_panic_or_answer_wrongly() {
     let mut seeds = valid_files();
     seeds.push(valid_batch());
+    seeds.extend(valid_commands());
     for json in ["{}", r#"{"a":[1,2,{"b":null}]}"#, "\"text\"", "1e999", "[[[[]]]]", "\u{feff}1"] {
         seeds.push(json.as_bytes().to_vec());
     }

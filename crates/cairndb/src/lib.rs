@@ -41,8 +41,8 @@ pub use cairn_vfs as vfs;
 /// What most programs need.
 pub mod prelude {
     pub use cairn_engine::{
-        Appended, Committed, Consumer, Engine, Events, From, Keyspace, NewEvent, TopicConfig,
-        Transaction,
+        Appended, Committed, Consumer, Engine, Events, From, Keyspace, NewEvent, SnapshotAt,
+        SnapshotImport, TopicConfig, Transaction,
     };
     pub use cairn_mvcc::{
         Compare, CompareOp, CompareTarget, Isolation, KeyValue, LeaseId, Put, Range, RangeRequest,

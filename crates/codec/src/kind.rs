@@ -39,16 +39,18 @@ impl RecordKind {
     pub const COMPACTION: Self = Self(13);
     /// Events of a stream before an offset can no longer be read.
     pub const STREAM_TRIMMED: Self = Self(14);
+    /// Commands up to a position are in the log with this record's batch.
+    pub const APPLIED: Self = Self(15);
     /// The first kind that is free for users of the log alone.
     pub const USER: Self = Self(128);
 
     /// A kind by number.
     ///
     /// # Errors
-    /// [`Error::UnknownKind`] for the reserved numbers 15 to 127.
+    /// [`Error::UnknownKind`] for the reserved numbers 16 to 127.
     pub const fn new(number: u8) -> Result<Self, Error> {
         match number {
-            15..=127 => Err(Error::UnknownKind(number)),
+            16..=127 => Err(Error::UnknownKind(number)),
             _ => Ok(Self(number)),
         }
     }
@@ -71,6 +73,7 @@ impl RecordKind {
                 | Self::GROUP_OFFSET
                 | Self::PRODUCER
                 | Self::STREAM_TRIMMED
+                | Self::APPLIED
         ) || self.0 >= Self::USER.0
     }
 }
@@ -93,6 +96,7 @@ impl fmt::Display for RecordKind {
             12 => "producer",
             13 => "compaction",
             14 => "stream-trimmed",
+            15 => "applied",
             number => return write!(f, "user-{number}"),
         };
         f.pad(name)

@@ -25,6 +25,12 @@ pub struct Cli {
     /// When an append is acknowledged: sync, buffered or interval:50ms.
     #[arg(long, global = true, default_value = "sync")]
     pub durability: cairndb::types::Durability,
+    /// Bytes that the log may hold; a write of data that would pass it is refused.
+    #[arg(long, global = true, value_name = "BYTES", env = "CAIRN_QUOTA_BYTES")]
+    pub quota_bytes: Option<u64>,
+    /// Bytes that must stay free on the disk; a write of data is refused below.
+    #[arg(long, global = true, value_name = "BYTES", env = "CAIRN_MIN_FREE_BYTES")]
+    pub min_free_bytes: Option<u64>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -93,7 +99,11 @@ pub enum Command {
         command: Option<Topics>,
     },
     /// Apply retention and end leases whose time is over.
-    Maintain,
+    Maintain {
+        /// Also drop old segments that no event, key or lease needs any more.
+        #[arg(long)]
+        reclaim: bool,
+    },
     /// List consumer groups and how far they are behind.
     Groups,
     /// Write a key.
@@ -131,6 +141,9 @@ pub enum Command {
         /// Directory of the backup.
         dir: PathBuf,
     },
+    /// Stream a snapshot out or in, or link a checkpoint beside the store.
+    #[command(subcommand)]
+    Snapshot(keys::Snapshot),
     /// Make a new store from a backup, whole or as it was after a revision.
     Restore(keys::Restore),
     /// Run commands one after another, with history and completion.

@@ -8,6 +8,7 @@ mod lease;
 mod read;
 mod repair;
 mod shell;
+mod snapshot;
 mod topics;
 mod tour;
 mod txn;
@@ -42,7 +43,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Read(args) => read::read(cli, args, out),
         Command::Tail(args) => read::tail(cli, args, out),
         Command::Topics { command } => topics::run(cli, command.as_ref(), out),
-        Command::Maintain => topics::maintain(cli, out),
+        Command::Maintain { reclaim } => topics::maintain(cli, *reclaim, out),
         Command::Groups => read::groups(cli, out),
         Command::Export { topic } => read::export(cli, topic, out),
         Command::Put(args) => keys::put(cli, args, out),
@@ -58,6 +59,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Backup { dir } => backup::backup(cli, dir, out),
         Command::Restore(args) => backup::restore(cli, args, out),
+        Command::Snapshot(command) => snapshot::run(cli, command, out),
         Command::Bench(args) => bench::run(cli, args, out),
         Command::Verify => check::verify(cli, out),
         Command::Stats => check::stats(cli, out),
@@ -72,10 +74,19 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
     }
 }
 
+/// The settings of the log that the arguments ask for.
+fn config(cli: &Cli) -> LogConfig {
+    LogConfig {
+        durability: cli.durability,
+        quota_bytes: cli.quota_bytes,
+        min_free_bytes: cli.min_free_bytes,
+        ..LogConfig::default()
+    }
+}
+
 /// Opens the store for writing.
 fn open(cli: &Cli) -> Result<Engine> {
-    let config = LogConfig { durability: cli.durability, ..LogConfig::default() };
-    let engine = Engine::open_with(&cli.store, config)
+    let engine = Engine::open_with(&cli.store, config(cli))
         .with_context(|| format!("opening {}", cli.store.display()))?;
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
@@ -89,7 +100,13 @@ fn open(cli: &Cli) -> Result<Engine> {
 
 /// Opens the store for reading, beside a process that may be writing it.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
-    Engine::open_read_only(&cli.store).with_context(|| format!("opening {}", cli.store.display()))
+    open_to_read(cli).with_context(|| format!("opening {}", cli.store.display()))
+}
+
+fn open_to_read(cli: &Cli) -> cairndb::engine::Result<Engine> {
+    let vfs = StdVfs::open(&cli.store).map_err(cairndb::log::Error::from)?;
+    let log = Log::options().vfs(Arc::new(vfs)).config(config(cli));
+    Engine::options().log(log).open_read_only()
 }
 
 /// Opens the store for reading; when leases have expired and nobody writes the store, they are

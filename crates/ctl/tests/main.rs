@@ -166,3 +166,57 @@ fn acknowledged_events_survive_kill_9() {
     assert!(events >= acknowledged, "{acknowledged} were acknowledged, {events} are there");
     assert!(stdout(&run(dir.path(), &["verify"])).contains("intact"));
 }
+
+#[test]
+fn a_snapshot_goes_through_a_pipe_and_a_cut_one_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    stdout(&run(dir.path(), &["put", "k", "1"]));
+    stdout(&run(dir.path(), &["put", "k", "2"]));
+    let stream = run(dir.path(), &["snapshot", "export", "-", "--rev", "2"]);
+    assert!(stream.status.success());
+    let path = dir.path().join("snapshot");
+    let other = dir.path().join("other");
+    let (file, target) = (path.to_str().expect("text"), other.to_str().expect("text"));
+    // A stream that breaks off is refused, the directory is no store, and it goes on later.
+    std::fs::write(&path, &stream.stdout[..stream.stdout.len() - 40]).expect("writes");
+    let import = |file: &str| run(dir.path(), &["snapshot", "import", file, "--data", target]);
+    let cut = import(file);
+    assert_eq!(cut.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("ends within chunk"));
+    assert!(!run(dir.path(), &["get", "k", "--data", target]).status.success());
+    std::fs::write(&path, &stream.stdout).expect("writes");
+    let text = stdout(&import(file));
+    assert!(text.contains("revision 2; verified"), "{text}");
+    assert_eq!(stdout(&run(dir.path(), &["get", "k", "--data", target])).trim(), "1");
+    assert_eq!(import(file).status.code(), Some(2), "not into a store");
+    let linked = dir.path().join("linked");
+    let link = linked.to_str().expect("text");
+    let text = stdout(&run(dir.path(), &["snapshot", "link", link]));
+    assert!(text.contains("linked"), "{text}");
+    assert_eq!(stdout(&run(dir.path(), &["get", "k", "--data", link])).trim(), "2");
+    let exported = dir.path().join("exported");
+    let text = stdout(&run(
+        dir.path(),
+        &["snapshot", "export", exported.to_str().expect("text"), "--json"],
+    ));
+    assert!(text.contains("\"revision\":3"), "{text}");
+}
+
+#[test]
+fn a_quota_refuses_writes_and_stats_says_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    stdout(&run(dir.path(), &["put", "k", "1"]));
+    let refused = run(dir.path(), &["put", "k", "2", "--quota-bytes", "500"]);
+    assert_eq!(refused.status.code(), Some(4));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("quota of 500"), "{text}");
+    let text = stdout(&run(dir.path(), &["stats", "--quota-bytes", "500", "--json"]));
+    let stats: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(stats["quota_bytes"], 500);
+    assert!(stats["writable_bytes"].as_u64().expect("a number") < 100, "{text}");
+    assert_eq!(stats["space"]["keyspace default"]["records"], 1);
+    stdout(&run(dir.path(), &["del", "k", "--quota-bytes", "500"]));
+    stdout(&run(dir.path(), &["compact", "3", "--quota-bytes", "500"]));
+    assert!(stdout(&run(dir.path(), &["maintain", "--reclaim"])).contains("segments dropped"));
+    assert!(stdout(&run(dir.path(), &["stats"])).contains("quota none"));
+}

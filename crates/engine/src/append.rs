@@ -1,12 +1,12 @@
 //! Appending events: validated and encoded outside every lock, one atomic batch a call.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use cairn_segment::{Draft, Expect, RecordDraft, RecordKind, Ticket};
 use cairn_types::{EventData, EventId, Lsn, Offset, Partition, StreamId, Timestamp, Topic};
 
 use crate::dedup::RecentIds;
+use crate::engine::{Mark, push_mark};
 use crate::view::TopicEntry;
 use crate::{Engine, Error, NewEvent, Result, envelope};
 
@@ -101,16 +101,21 @@ impl Engine {
         events: &[NewEvent],
         expected: Option<(Partition, Offset)>,
     ) -> Result<Vec<Appended>> {
-        let pending = self.begin_append(topic, events, expected)?;
+        let pending = self.begin_append(topic, events, expected, None)?;
         self.finish_append(pending)
     }
 
     /// Gives events their places without waiting for the disk.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_append", level = "trace", skip_all)
+    )]
     pub(crate) fn begin_append(
         &self,
         topic: &str,
         events: &[NewEvent],
         expected: Option<(Partition, Offset)>,
+        mark: Mark,
     ) -> Result<Pending> {
         let entry = self.entry(topic)?;
         let topic = entry.meta.name.clone();
@@ -125,9 +130,9 @@ impl Engine {
             }
         };
         let (prepared, ticket) = if events.iter().any(|event| event.id.is_some()) {
-            self.submit_with_ids(&entry, events, expect)?
+            self.submit_with_ids(&entry, events, expect, mark)?
         } else {
-            let prepared = self.prepare(&entry, events, None)?;
+            let prepared = self.prepare(&entry, events, None, mark)?;
             let ticket = self.submit(&prepared.draft, expect)?;
             (prepared, ticket)
         };
@@ -146,7 +151,15 @@ impl Engine {
         if places.iter().any(early) {
             self.shared.log.sync()?;
         }
+        self.count_appended(&places);
         Ok(appended(&topic, &places, ticket.as_ref()))
+    }
+
+    fn count_appended(&self, places: &[Place]) {
+        let repeated = places.iter().filter(|place| place.duplicate).count() as u64;
+        let figures = &self.shared.figures;
+        figures.events_appended.increment(places.len() as u64 - repeated);
+        figures.events_repeated.increment(repeated);
     }
 
     /// Compresses a draft with its topic's codec.
@@ -178,15 +191,10 @@ impl Engine {
         entry: &TopicEntry,
         events: &[NewEvent],
         expect: Option<Expect>,
+        mark: Mark,
     ) -> Result<(Prepared, Option<Ticket>)> {
         let mut recent = self.recent();
-        for partition in entry.partitions() {
-            let stream = entry.stream(partition)?;
-            if let Entry::Vacant(window) = recent.entry(stream) {
-                window.insert(RecentIds::load(&self.shared.log, stream)?);
-            }
-        }
-        let prepared = self.prepare(entry, events, Some(&recent))?;
+        let prepared = self.prepare(entry, events, Some(&mut recent), mark)?;
         let ticket = self.submit(&prepared.draft, expect)?;
         if let Some(ticket) = &ticket {
             for place in &prepared.places {
@@ -204,18 +212,26 @@ impl Engine {
         &self,
         entry: &TopicEntry,
         events: &[NewEvent],
-        recent: Option<&HashMap<StreamId, RecentIds>>,
+        mut recent: Option<&mut HashMap<StreamId, RecentIds>>,
+        mark: Mark,
     ) -> Result<Prepared> {
         let mut draft = Draft::with_capacity(events.len(), 0);
         let mut places: Vec<Place> = Vec::with_capacity(events.len());
         let mut in_this_batch: HashMap<(StreamId, EventId), usize> = HashMap::new();
         let mut payload = Vec::new();
+        // The partition whose window was brought up to date last.
+        let mut fresh = None;
         let now = self.now();
         for event in events {
             let partition = entry.choose(event);
             let stream = entry.stream(partition)?;
             let id = event.id.unwrap_or_else(|| self.fresh_id_at(now));
-            let known = recent.and_then(|recent| recent.get(&stream)?.get(id));
+            if let Some(recent) = recent.as_deref_mut().filter(|_| fresh != Some(stream)) {
+                let oldest = self.oldest_remembered(stream);
+                recent.entry(stream).or_default().catch_up(&self.shared.log, stream, oldest)?;
+                fresh = Some(stream);
+            }
+            let known = recent.as_ref().and_then(|recent| recent.get(&stream)?.get(id));
             let mut duplicate = true;
             let at = if let Some((offset, lsn)) = known {
                 Where::Stored(offset, lsn)
@@ -237,6 +253,9 @@ impl Engine {
                 Where::Draft(draft.len() - 1)
             };
             places.push(Place { stream, partition, id, at, duplicate });
+        }
+        if !draft.is_empty() {
+            push_mark(&mut draft, mark)?;
         }
         self.compress(entry, &mut draft)?;
         Ok(Prepared { draft, places })

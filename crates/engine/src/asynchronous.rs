@@ -31,7 +31,7 @@ impl Engine {
         topic: &str,
         events: &[NewEvent],
     ) -> Result<Vec<Appended>> {
-        let pending = self.begin_append(topic, events, None)?;
+        let pending = self.begin_append(topic, events, None, None)?;
         self.finish_async(pending).await
     }
 

@@ -14,12 +14,42 @@ use cairn_types::{Offset, StreamId, Topic, limits};
 use crate::dedup::RecentIds;
 use crate::membership::Groups;
 use crate::metadata::{
-    KeyspaceCreated, ProducerRegistered, TopicCreated, encode_dropped, encode_trimmed,
+    KeyspaceCreated, ProducerRegistered, TopicCreated, encode_applied, encode_dropped,
+    encode_keyspace_dropped, encode_trimmed,
 };
+use crate::observe::Figures;
 use crate::producer::Standings;
 use crate::random::RandomPool;
+use crate::space::SpaceCounts;
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
+
+/// The command that a change comes from, by its position; its record goes into the same batch.
+pub(crate) type Mark = Option<u64>;
+
+/// Adds the record of the command that a batch comes from.
+pub(crate) fn push_mark(draft: &mut Draft, mark: Mark) -> Result<()> {
+    if let Some(position) = mark {
+        let record = RecordDraft::new(RecordKind::APPLIED, StreamId::SYSTEM);
+        draft.push(record, &encode_applied(position))?;
+    }
+    Ok(())
+}
+
+/// Adds the ends of the newest topic and stream when they are gone: numbers are given in order
+/// and never again, so the newest must stay known.
+fn push_numbers(view: &View, draft: &mut Draft) -> Result<()> {
+    let dropped = RecordDraft::new(RecordKind::STREAM_DROPPED, StreamId::SYSTEM);
+    let topic = view.next_topic_id - 1;
+    if topic > 0 && !view.topics.values().any(|entry| entry.meta.id == topic) {
+        draft.push(dropped, &encode_dropped(topic))?;
+    }
+    let newest = StreamId::new(view.next_stream - 1);
+    if newest != StreamId::SYSTEM && !view.has_stream(newest) {
+        draft.push(dropped, &encode_keyspace_dropped(newest))?;
+    }
+    Ok(())
+}
 
 /// Topics and events over one log. Clones share it; the last one to go closes it.
 #[derive(Debug, Clone)]
@@ -39,6 +69,10 @@ pub(crate) struct Shared {
     pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
     pub(crate) members: Mutex<Groups>,
     pub(crate) random: RandomPool,
+    pub(crate) space: Mutex<SpaceCounts>,
+    pub(crate) figures: Figures,
+    /// Held while a command is applied: one at a time, in order.
+    pub(crate) applying: Mutex<()>,
 }
 
 /// How an engine is opened.
@@ -104,6 +138,7 @@ impl Engine {
         EngineOptions::default()
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_open", skip_all, err))]
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
@@ -112,7 +147,19 @@ impl Engine {
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
         let random = RandomPool::default();
-        let shared = Shared { log, keys, view, recent, standings, members, random };
+        let space = Mutex::new(SpaceCounts::default());
+        let shared = Shared {
+            log,
+            keys,
+            view,
+            recent,
+            standings,
+            members,
+            random,
+            space,
+            figures: Figures::new(),
+            applying: Mutex::new(()),
+        };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
         Ok(engine)
@@ -164,7 +211,15 @@ impl Engine {
     /// [`Error::TopicExists`] when it has other settings, [`Error::InvalidName`],
     /// [`Error::TooLarge`] for too many partitions.
     pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<bool> {
-        let name = Topic::new(name)?;
+        self.create_topic_marked(Topic::new(name)?, config, None)
+    }
+
+    pub(crate) fn create_topic_marked(
+        &self,
+        name: Topic,
+        config: TopicConfig,
+        mark: Mark,
+    ) -> Result<bool> {
         let (found, limit) = (config.partitions, limits::MAX_PARTITIONS);
         if found == 0 || found > limit {
             let (found, limit) = (u64::from(found), u64::from(limit));
@@ -181,7 +236,7 @@ impl Engine {
             config,
             name,
         };
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode())?;
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
         Ok(true)
     }
 
@@ -191,26 +246,32 @@ impl Engine {
     /// # Errors
     /// [`Error::NoTopic`].
     pub fn drop_topic(&self, name: &str) -> Result<()> {
+        self.drop_topic_marked(name, None)
+    }
+
+    pub(crate) fn drop_topic_marked(&self, name: &str, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         let id = match view.topics.get(name) {
             Some(entry) => entry.meta.id,
             None => return Err(Error::NoTopic { topic: Topic::new(name)? }),
         };
-        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id))
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id), mark)
     }
 
     /// Appends a record to the system stream and applies it once it is as durable as the log's
-    /// settings ask for.
+    /// settings ask for. With a mark it carries the command that it comes from.
     pub(crate) fn append_system(
         &self,
         view: &mut View,
         kind: RecordKind,
         payload: &[u8],
+        mark: Mark,
     ) -> Result<()> {
         let mut draft = Draft::new();
         draft.push(RecordDraft::new(kind, StreamId::SYSTEM), payload)?;
+        push_mark(&mut draft, mark)?;
         let appended = self.shared.log.append(&draft)?;
-        let sequence = appended.sequences.get(0).expect("one record, one sequence");
+        let sequence = appended.sequences.get(draft.len() - 1).expect("as many as records");
         let lsn = appended.first_lsn;
         view.mark_applied(sequence);
         view.apply(kind, payload).ok_or(Error::Damaged { lsn, cause: "not a valid system record" })
@@ -246,8 +307,11 @@ impl Engine {
 
     /// Writes all topics and group offsets again at the log's end, so that older copies may go.
     fn carry_topics_forward(&self) -> Result<()> {
+        let _no_command = self.shared.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         let mut draft = Draft::new();
+        push_numbers(&view, &mut draft)?;
+        push_mark(&mut draft, (view.command > 0).then_some(view.command))?;
         let created = RecordDraft::new(RecordKind::STREAM_CREATED, StreamId::SYSTEM);
         for entry in view.topics.values() {
             draft.push(created, &entry.meta.encode())?;

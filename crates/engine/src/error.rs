@@ -105,6 +105,36 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// Bytes that are no command.
+    #[error("this is no command: {cause}")]
+    InvalidCommand {
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// A command names a keyspace by a number that no live one has.
+    #[error("there is no keyspace with number {stream}")]
+    NoStream {
+        /// The number.
+        stream: cairn_types::StreamId,
+    },
+    /// A command at a position that was applied before.
+    #[error("command {position} comes after command {applied}, which is applied already")]
+    AlreadyApplied {
+        /// Position of the command.
+        position: u64,
+        /// Position of the newest one applied.
+        applied: u64,
+    },
+    /// A log of commands that does not fit the store.
+    #[error("the log of commands ends at {end}, the store has applied {applied}: {cause}")]
+    CommandsMissing {
+        /// Position of the last command in the log.
+        end: u64,
+        /// Position of the newest one applied.
+        applied: u64,
+        /// What does not fit.
+        cause: &'static str,
+    },
     /// A record that does not hold what its kind says.
     #[error("the record at LSN {lsn} is damaged: {cause}")]
     Damaged {
@@ -123,20 +153,23 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoTopic { .. } | Self::NoPartition { .. } | Self::NoKeyspace { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoTopic { .. }
+            | Self::NoPartition { .. }
+            | Self::NoKeyspace { .. }
+            | Self::NoStream { .. } => ErrorKind::NotFound,
             Self::Keys(error) => error.kind(),
             Self::TopicExists { .. }
             | Self::Conflict { .. }
             | Self::Fenced { .. }
             | Self::OutOfSequence { .. }
+            | Self::AlreadyApplied { .. }
             | Self::UnknownMember { .. }
             | Self::StaleMember { .. } => ErrorKind::Conflict,
-            Self::InvalidName(_) | Self::InvalidJson { .. } | Self::TooLarge { .. } => {
-                ErrorKind::Invalid
-            }
-            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::InvalidName(_)
+            | Self::InvalidJson { .. }
+            | Self::InvalidCommand { .. }
+            | Self::TooLarge { .. } => ErrorKind::Invalid,
+            Self::Damaged { .. } | Self::CommandsMissing { .. } => ErrorKind::Corrupt,
             Self::Log(error) => error.kind(),
         }
     }

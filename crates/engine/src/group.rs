@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cairn_segment::RecordKind;
 use cairn_types::{Event, GroupName, Offset, Partition};
 
+use crate::engine::Mark;
 use crate::metadata::GroupOffset;
 use crate::{Engine, Events, From, Result};
 
@@ -53,13 +54,22 @@ impl Engine {
     /// # Errors
     /// [`NoTopic`](crate::Error::NoTopic), [`NoPartition`](crate::Error::NoPartition).
     pub fn commit(&self, group: &str, topic: &str, partition: u32, next: Offset) -> Result<()> {
-        let group = GroupName::new(group)?;
+        self.commit_marked(GroupName::new(group)?, topic, Partition::new(partition), next, None)
+    }
+
+    pub(crate) fn commit_marked(
+        &self,
+        group: GroupName,
+        topic: &str,
+        partition: Partition,
+        next: Offset,
+        mark: Mark,
+    ) -> Result<()> {
         let entry = self.entry(topic)?;
-        let partition = Partition::new(partition);
         entry.stream(partition)?;
         let record = GroupOffset { topic_id: entry.meta.id, partition, next, group };
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode())
+        self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode(), mark)
     }
 
     /// The next offset that a group will read, if it ever committed one.

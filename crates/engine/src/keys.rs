@@ -11,6 +11,7 @@ use cairn_types::{KeyspaceName, StreamId};
 pub use keyspace::Keyspace;
 pub use transaction::{Committed, Transaction};
 
+use crate::engine::Mark;
 use crate::metadata::{KeyspaceCreated, encode_keyspace_dropped};
 use crate::{Engine, Error, Result};
 
@@ -27,13 +28,16 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidName`]; the log's.
     pub fn create_keyspace(&self, name: &str) -> Result<bool> {
-        let name = KeyspaceName::new(name)?;
+        self.create_keyspace_marked(KeyspaceName::new(name)?, None)
+    }
+
+    pub(crate) fn create_keyspace_marked(&self, name: KeyspaceName, mark: Mark) -> Result<bool> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if view.keyspaces.contains_key(&name) {
             return Ok(false);
         }
         let created = KeyspaceCreated { stream: StreamId::new(view.next_stream), name };
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode())?;
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
         Ok(true)
     }
 
@@ -64,12 +68,16 @@ impl Engine {
     /// # Errors
     /// [`Error::NoKeyspace`]; the log's.
     pub fn drop_keyspace(&self, name: &str) -> Result<()> {
+        self.drop_keyspace_marked(name, None)
+    }
+
+    pub(crate) fn drop_keyspace_marked(&self, name: &str, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(stream) = view.keyspaces.get(name).copied() else {
             return Err(Error::NoKeyspace { keyspace: KeyspaceName::new(name)? });
         };
         let payload = encode_keyspace_dropped(stream);
-        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &payload)?;
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &payload, mark)?;
         self.shared.keys.forget_space(stream);
         Ok(())
     }
@@ -85,6 +93,7 @@ impl Engine {
     /// # Errors
     /// As [`Store::txn`].
     pub fn txn(&self, txn: &Txn) -> Result<TxnResponse> {
+        self.shared.figures.key_writes.increment(1);
         Ok(self.shared.keys.txn(txn)?)
     }
 
@@ -101,8 +110,12 @@ impl Engine {
     ///
     /// # Errors
     /// The log's.
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_maintain", skip_all, err))]
     pub fn maintain(&self) -> Result<usize> {
-        Ok(self.shared.keys.expire_leases()?)
+        let ended = self.shared.keys.expire_leases()?;
+        self.shared.figures.leases_expired.increment(ended as u64);
+        self.publish_metrics()?;
+        Ok(ended)
     }
 
     /// Forgets the keys of keyspaces that were dropped, after the log was replayed.

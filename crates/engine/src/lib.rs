@@ -25,6 +25,7 @@
 mod append;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+pub mod command;
 mod dedup;
 mod engine;
 pub mod envelope;
@@ -34,10 +35,14 @@ mod group;
 mod keys;
 mod membership;
 pub mod metadata;
+mod observe;
 mod producer;
 mod random;
 mod read;
+mod replicate;
 mod retention;
+mod snapshot;
+mod space;
 mod stats;
 mod subscribe;
 mod view;
@@ -45,6 +50,9 @@ mod view;
 pub use append::Appended;
 #[cfg(feature = "tokio")]
 pub use asynchronous::EventStream;
+pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
+pub use command::answer::{Answer, EventPlace};
+pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
@@ -53,6 +61,12 @@ pub use keys::{Committed, Keyspace, Transaction};
 pub use membership::Membership;
 pub use producer::Producer;
 pub use read::{Events, From};
+pub use replicate::{
+    CommandSubmitter, Commands, LocalReplication, Position, PositionedSnapshot, SnapshotProvider,
+    Submission,
+};
 pub use retention::Retained;
+pub use snapshot::SnapshotAt;
+pub use space::{OwnedSpace, SpaceOwner, SpaceReport};
 pub use stats::{PartitionStats, TopicStats};
 pub use subscribe::Subscription;

@@ -6,7 +6,8 @@
 //! stream u32, name. Keyspace dropped: version 2, stream u32. Topic with retention: version 3,
 //! then as version 1 up to the partitions, then age in ms u64, bytes u64 (0 for none), flags u8
 //! (1 = newest of each key), name. Producer registered: version 1, id u64, epoch u32, name.
-//! Stream trimmed: version 1, stream u32, first offset kept u64. All little-endian. Topics and
+//! Stream trimmed: version 1, stream u32, first offset kept u64. Command applied: version 1,
+//! position u64. All little-endian. Topics and
 //! keyspaces share the record kinds; the version tells them apart.
 
 use std::time::Duration;
@@ -220,6 +221,21 @@ pub fn decode_trimmed(payload: &[u8]) -> Option<(StreamId, Offset)> {
     Some((StreamId::new(u32::from_le_bytes(*stream)), Offset::new(begin)))
 }
 
+/// The payload that says which command's changes are in the same batch.
+#[must_use]
+pub fn encode_applied(position: u64) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&position.to_le_bytes());
+    out
+}
+
+/// Reads the payload of an applied command's record.
+#[must_use]
+pub fn decode_applied(payload: &[u8]) -> Option<u64> {
+    let (&[VERSION], rest) = payload.split_first_chunk::<1>()? else { return None };
+    Some(u64::from_le_bytes(<[u8; 8]>::try_from(rest).ok()?))
+}
+
 /// A keyspace as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyspaceCreated {
@@ -307,6 +323,7 @@ mod tests {
         assert_eq!(ProducerRegistered::decode(&producer.encode()), Some(producer));
         let trimmed = (StreamId::new(5), Offset::new(77));
         assert_eq!(decode_trimmed(&encode_trimmed(trimmed.0, trimmed.1)), Some(trimmed));
+        assert_eq!(decode_applied(&encode_applied(9)), Some(9));
         let name = KeyspaceName::new("users").expect("valid");
         let keyspace = KeyspaceCreated { stream: StreamId::new(8), name };
         assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));

@@ -12,6 +12,7 @@ use cairn_types::{Lsn, Offset, Partition, ProducerId, ProducerName, StreamId};
 
 use crate::append::validate;
 use crate::dedup::WINDOW;
+use crate::engine::{Mark, push_mark};
 use crate::envelope::{self, Stamp};
 use crate::metadata::ProducerRegistered;
 use crate::{Appended, Engine, Error, NewEvent, Result};
@@ -62,16 +63,25 @@ impl Standings {
     }
 
     /// Whether the stamp comes next; a place when it repeats an append.
-    fn check(&self, stamp: Stamp) -> Result<Option<(Offset, Lsn)>> {
+    /// Appends before `oldest` are forgotten, whether they still happen to be here or not: what
+    /// is a repeat must not depend on when the store was opened.
+    fn check(&self, stamp: Stamp, oldest: Offset) -> Result<Option<(Offset, Lsn)>> {
         let known = self.by_producer.get(&stamp.producer);
         // Of a producer that was not heard of within the window any sequence may come.
-        let Some(standing) = known.filter(|standing| standing.epoch == stamp.epoch) else {
+        let heard_of = |standing: &&Standing| {
+            let newest = standing.recent.back().map(|(_, offset, _)| *offset);
+            standing.epoch == stamp.epoch && newest.is_some_and(|newest| newest >= oldest)
+        };
+        let Some(standing) = known.filter(heard_of) else {
             return Ok(None);
         };
         if stamp.sequence == standing.last + 1 {
             return Ok(None);
         }
-        let repeated = standing.recent.iter().find(|(sequence, ..)| *sequence == stamp.sequence);
+        let repeated = standing
+            .recent
+            .iter()
+            .find(|(sequence, offset, _)| *sequence == stamp.sequence && *offset >= oldest);
         match repeated {
             Some((_, offset, lsn)) => Ok(Some((*offset, *lsn))),
             None => {
@@ -101,15 +111,24 @@ impl Engine {
     /// [`Error::InvalidName`]; the log's.
     pub fn register_producer(&self, name: &str) -> Result<Producer> {
         let name = ProducerName::new(name)?;
+        let (id, epoch) = self.register_marked(name.clone(), None)?;
+        let next = Mutex::new(HashMap::new());
+        Ok(Producer { engine: self.clone(), name, id, epoch, next })
+    }
+
+    pub(crate) fn register_marked(
+        &self,
+        name: ProducerName,
+        mark: Mark,
+    ) -> Result<(ProducerId, u32)> {
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         let (id, epoch) = match view.producers.get(&name) {
             Some((id, epoch)) => (*id, epoch.saturating_add(1)),
             None => (view.next_producer, 0),
         };
-        let registered = ProducerRegistered { id, epoch, name: name.clone() };
-        self.append_system(&mut view, RecordKind::PRODUCER, &registered.encode())?;
-        let next = Mutex::new(HashMap::new());
-        Ok(Producer { engine: self.clone(), name, id, epoch, next })
+        let registered = ProducerRegistered { id, epoch, name };
+        self.append_system(&mut view, RecordKind::PRODUCER, &registered.encode(), mark)?;
+        Ok((id, epoch))
     }
 }
 
@@ -164,12 +183,18 @@ impl Producer {
     /// [`Error::Fenced`]; as [`Engine::append`].
     pub fn append_at(&self, topic: &str, event: NewEvent, sequence: u64) -> Result<Appended> {
         let stamp = Stamp { producer: self.id, epoch: self.epoch, sequence };
-        self.engine.append_stamped(topic, &event, stamp)
+        self.engine.append_stamped(topic, &event, stamp, None)
     }
 }
 
 impl Engine {
-    fn append_stamped(&self, topic: &str, event: &NewEvent, stamp: Stamp) -> Result<Appended> {
+    pub(crate) fn append_stamped(
+        &self,
+        topic: &str,
+        event: &NewEvent,
+        stamp: Stamp,
+        mark: Mark,
+    ) -> Result<Appended> {
         let entry = self.entry(topic)?;
         validate(std::slice::from_ref(event))?;
         let partition = entry.choose(event);
@@ -184,6 +209,7 @@ impl Engine {
             ..RecordDraft::new(RecordKind::EVENT, stream)
         };
         draft.push(record, &payload)?;
+        push_mark(&mut draft, mark)?;
         self.compress(&entry, &mut draft)?;
         let mut standings = self.shared.standings.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that a registration is either seen or comes after the append.
@@ -193,12 +219,14 @@ impl Engine {
             Entry::Vacant(vacant) => vacant.insert(Standings::load(&self.shared.log, stream)?),
         };
         let topic = entry.meta.name.clone();
-        if let Some((offset, lsn)) = standing.check(stamp)? {
+        let oldest = self.oldest_remembered(stream);
+        if let Some((offset, lsn)) = standing.check(stamp, oldest)? {
             drop(standings);
             // A repeat must not be acknowledged before what it repeats.
             if lsn >= self.shared.log.visible_end() {
                 self.shared.log.sync()?;
             }
+            self.shared.figures.events_repeated.increment(1);
             return Ok(Appended { topic, partition, offset, lsn, id, duplicate: true });
         }
         let ticket = self.shared.log.submit(&draft, &[])?;
@@ -207,6 +235,7 @@ impl Engine {
         standing.note(stamp, offset, lsn);
         drop(standings);
         self.shared.log.wait(&ticket)?;
+        self.shared.figures.events_appended.increment(1);
         Ok(Appended { topic, partition, offset, lsn, id, duplicate: false })
     }
 

@@ -22,6 +22,7 @@ pub enum From {
 /// again later goes on.
 #[derive(Debug)]
 pub struct Events {
+    engine: Engine,
     topic: Topic,
     partition: Partition,
     scan: StreamScan,
@@ -53,7 +54,10 @@ impl Iterator for Events {
                 Ok(Some(record)) => match to_event(&self.topic, self.partition, &record) {
                     // An erased event has no content left to show.
                     Ok(None) => {}
-                    Ok(Some(event)) => return Some(Ok(event)),
+                    Ok(Some(event)) => {
+                        self.engine.shared.figures.events_read.increment(1);
+                        return Some(Ok(event));
+                    }
                     Err(error) => return Some(Err(error)),
                 },
                 Err(error) => return Some(Err(error.into())),
@@ -112,7 +116,7 @@ impl Engine {
             },
         };
         let scan = log.scan_stream(stream, start.max(self.trimmed(stream)));
-        Ok(Events { topic: entry.meta.name.clone(), partition, scan })
+        Ok(Events { engine: self.clone(), topic: entry.meta.name.clone(), partition, scan })
     }
 
     /// The newest events of a partition, newest first: `count` of them, before an offset

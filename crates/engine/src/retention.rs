@@ -8,7 +8,8 @@ use cairn_codec::RecordView;
 use cairn_segment::{CleanOptions, Cleaned, Dropped, Fate, RecordKind, Retention};
 use cairn_types::{Lsn, Offset, StreamId};
 
-use crate::metadata::encode_trimmed;
+use crate::engine::Mark;
+use crate::metadata::{TopicCreated, encode_trimmed};
 use crate::view::TopicEntry;
 use crate::{Engine, Result, TopicConfig};
 
@@ -48,9 +49,14 @@ impl Engine {
         meta.config.partitions = entry.meta.config.partitions;
         meta.config.compression = entry.meta.config.compression;
         let config = meta.config;
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode())?;
+        self.set_meta(meta, None)?;
         Ok(config)
+    }
+
+    /// Writes a topic's settings again.
+    pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)
     }
 
     /// Applies the topics' retention now: trims partitions, drops what was trimmed or
@@ -59,6 +65,10 @@ impl Engine {
     ///
     /// # Errors
     /// The log's; what was done before stays done.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_retain_topics", skip_all, err)
+    )]
     pub fn retain_topics(&self) -> Result<Retained> {
         let mut retained = Retained::default();
         let entries: Vec<_> = self.view().topics.values().cloned().collect();
@@ -91,6 +101,22 @@ impl Engine {
 
     /// Moves the beginning of a partition as its topic's settings ask for.
     fn trim(&self, entry: &TopicEntry, stream: StreamId) -> Result<bool> {
+        match self.begin_due(entry, stream)? {
+            Some(begin) => self.trim_to(stream, begin, None).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Moves the beginning of a partition.
+    pub(crate) fn trim_to(&self, stream: StreamId, begin: Offset, mark: Mark) -> Result<()> {
+        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let payload = encode_trimmed(stream, begin);
+        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)
+    }
+
+    /// Where a partition is to begin by its topic's settings and the clock, if that is further
+    /// than it does.
+    pub(crate) fn begin_due(&self, entry: &TopicEntry, stream: StreamId) -> Result<Option<Offset>> {
         let log = self.log();
         let config = &entry.meta.config;
         let before = self.view().trimmed.get(&stream).copied().unwrap_or(0);
@@ -103,13 +129,7 @@ impl Engine {
         if let Some(max_len) = config.max_len {
             begin = begin.max(self.begin_by_len(stream, begin, max_len)?);
         }
-        if begin <= before {
-            return Ok(false);
-        }
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let payload = encode_trimmed(stream, Offset::new(begin));
-        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload)?;
-        Ok(true)
+        Ok((begin > before).then(|| Offset::new(begin)))
     }
 
     /// The first event from which on a partition holds at most so many bytes of data.
@@ -130,7 +150,7 @@ impl Engine {
     }
 
     /// Every live partition's stream with the first event that is kept.
-    fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
+    pub(crate) fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
         let view = self.view();
         let mut streams = HashMap::new();
         for entry in view.topics.values() {
@@ -169,15 +189,32 @@ impl Engine {
         Ok(newest)
     }
 
+    /// Drops the oldest segments up to the first one with an event that is kept, a version of a
+    /// key that can be read, or a lease. This gives space back after keys were compacted; the
+    /// history before can no longer be proven.
+    ///
+    /// # Errors
+    /// As [`retain`](Self::retain).
+    pub fn reclaim(&self) -> Result<Dropped> {
+        self.drop_segments(&self.event_streams()?)
+    }
+
     /// Drops segments before everything that is kept.
     fn drop_segments(&self, streams: &HashMap<StreamId, u64>) -> Result<Dropped> {
+        let needed = self.first_needed(streams)?;
+        self.retain(&Retention { before: Some(needed), ..Retention::default() })
+    }
+
+    /// The first place in the log that a kept event, a readable key or a lease needs.
+    pub(crate) fn first_needed(&self, streams: &HashMap<StreamId, u64>) -> Result<Lsn> {
         let mut needed = self.log().visible_end();
+        needed = self.keys().oldest_needed().map_or(needed, |lsn| needed.min(lsn));
         for (stream, begin) in streams {
             let mut scan = self.log().scan_stream(*stream, *begin);
             if let Some(record) = scan.next_record()? {
                 needed = needed.min(record.lsn);
             }
         }
-        self.retain(&Retention { before: Some(needed), ..Retention::default() })
+        Ok(needed)
     }
 }

@@ -11,8 +11,8 @@ use cairn_types::{
 };
 
 use crate::metadata::{
-    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_dropped,
-    decode_keyspace_dropped, decode_trimmed,
+    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_applied,
+    decode_dropped, decode_keyspace_dropped, decode_trimmed,
 };
 use crate::{Error, NewEvent, Result};
 
@@ -76,6 +76,8 @@ pub(crate) struct View {
     pub(crate) trimmed: BTreeMap<StreamId, u64>,
     pub(crate) next_topic_id: u32,
     pub(crate) next_stream: u32,
+    /// Position of the newest command whose changes are in the log.
+    pub(crate) command: u64,
     /// Sequence of the system stream that comes next.
     applied: u64,
 }
@@ -109,6 +111,8 @@ impl View {
             }
             RecordKind::STREAM_DROPPED if payload.first() == Some(&KEYSPACE) => {
                 let dropped = decode_keyspace_dropped(payload)?;
+                // Numbers are never used again, also when only their end is in the log.
+                self.next_stream = self.next_stream.max(dropped.get().checked_add(1)?);
                 self.keyspaces.retain(|_, stream| *stream != dropped);
             }
             RecordKind::STREAM_CREATED => {
@@ -120,6 +124,7 @@ impl View {
             }
             RecordKind::STREAM_DROPPED => {
                 let id = decode_dropped(payload)?;
+                self.next_topic_id = self.next_topic_id.max(id.checked_add(1)?);
                 self.topics.retain(|_, entry| entry.meta.id != id);
                 for offsets in self.groups.values_mut() {
                     offsets.retain(|(topic_id, _), _| *topic_id != id);
@@ -136,6 +141,9 @@ impl View {
                 let trimmed = self.trimmed.entry(stream).or_default();
                 *trimmed = (*trimmed).max(begin.get());
             }
+            RecordKind::APPLIED => {
+                self.command = self.command.max(decode_applied(payload)?);
+            }
             RecordKind::GROUP_OFFSET => {
                 let offset = GroupOffset::decode(payload)?;
                 let group = self.groups.entry(offset.group).or_default();
@@ -144,6 +152,20 @@ impl View {
             _ => {}
         }
         Some(())
+    }
+
+    /// Whether a live topic or keyspace has this stream.
+    pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
+        let in_topic = |entry: &Arc<TopicEntry>| {
+            let first = entry.meta.first_stream.get();
+            (first..first.saturating_add(entry.meta.config.partitions)).contains(&stream.get())
+        };
+        self.has_keyspace(stream) || self.topics.values().any(in_topic)
+    }
+
+    /// Whether a live keyspace has this stream.
+    pub(crate) fn has_keyspace(&self, stream: StreamId) -> bool {
+        self.keyspaces.values().any(|live| *live == stream)
     }
 
     pub(crate) fn mark_applied(&mut self, sequence: u64) {

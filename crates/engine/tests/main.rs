@@ -2,10 +2,14 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod commands;
+mod figures;
 mod keys;
 mod membership;
 mod producers;
 mod retention;
+mod snapshot;
+mod space;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -1,6 +1,7 @@
 //! The prefix index against a `BTreeMap`: same answers, in the promised memory.
 
 use cairn_index::{PrefixIndex, key_hash, prefix_end};
+use cairn_types::limits::MAX_INDEX_KEY_LEN;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -183,15 +184,15 @@ fn keys_that_come_in_order_fill_their_blocks() {
 fn the_longest_keys_fit_and_longer_ones_are_refused() {
     let mut index = PrefixIndex::new();
     for n in 0..2000_u32 {
-        let mut key = vec![7; 4096];
-        key[4092..].copy_from_slice(&n.to_be_bytes());
+        let mut key = vec![7; MAX_INDEX_KEY_LEN];
+        key[MAX_INDEX_KEY_LEN - 4..].copy_from_slice(&n.to_be_bytes());
         index.insert(&key, n).expect("just fits");
         // Breaks up the prefix that all others share.
         index.insert(&[n as u8, (n >> 8) as u8], n).expect("short");
     }
     index.check_invariants();
     assert_eq!(index.len(), 4000);
-    assert!(index.insert(&[0; 4097], 1).is_err());
+    assert!(index.insert(&[0; MAX_INDEX_KEY_LEN + 1], 1).is_err());
 }
 
 /// Blocks of few long keys are split by their bytes, wherever the next key goes; once such a

@@ -2,7 +2,7 @@
 //! versions are then dropped from memory piece by piece, and from tables when they are merged.
 
 use crate::record::CompactionRecord;
-use crate::{Error, Result, Store};
+use crate::{Error, Planner, Result, Store};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,19 @@ impl Store {
     /// # Errors
     /// [`Error::Compacted`] when that was done already, [`Error::FutureRevision`]; the log's.
     pub fn compact(&self, revision: u64) -> Result<Compacted> {
+        self.compact_with(revision, |_| Ok(()))
+    }
+
+    /// As [`compact`](Self::compact), with what `also` plans in the same batch; it must not
+    /// change keys.
+    ///
+    /// # Errors
+    /// As [`compact`](Self::compact); what `also` returns.
+    pub fn compact_with(
+        &self,
+        revision: u64,
+        also: impl FnOnce(&mut Planner<'_>) -> Result<()>,
+    ) -> Result<Compacted> {
         self.write(|planner| {
             if revision <= planner.oldest {
                 let oldest = planner.oldest;
@@ -30,6 +43,8 @@ impl Store {
                 return Err(Error::FutureRevision { requested: revision, current });
             }
             planner.compaction = Some(CompactionRecord { oldest: revision, current: planner.base });
+            also(planner)?;
+            assert!(planner.overlay.is_empty(), "a compaction comes without changes of keys");
             Ok(())
         })?;
         let version_count = self.drop_versions(revision);

@@ -182,6 +182,17 @@ impl Planner<'_> {
         Ok(ttl)
     }
 
+    /// Gives a lease its full time again, whether it was over or not; the seconds it has now.
+    /// What looks at the clock is [`Store::lease_keep_alive`].
+    ///
+    /// # Errors
+    /// [`Error::LeaseNotFound`].
+    pub fn lease_renew(&mut self, id: LeaseId) -> Result<i64> {
+        let ttl = self.leases.ttl(id).ok_or(Error::LeaseNotFound { id })?;
+        self.lease_records.push(LeaseRecord::Granted { id, ttl, renewed: true });
+        Ok(ttl)
+    }
+
     /// Ends a lease and deletes its keys, sorted, in one revision; how many.
     ///
     /// # Errors
@@ -225,12 +236,10 @@ impl Store {
     pub fn lease_keep_alive(&self, id: LeaseId) -> Result<i64> {
         let now = self.log().clock().monotonic();
         self.write(|planner| {
-            let ttl = planner.leases.ttl(id).ok_or(Error::LeaseNotFound { id })?;
             if planner.leases.is_expired(id, now) {
                 return Err(Error::LeaseNotFound { id });
             }
-            planner.lease_records.push(LeaseRecord::Granted { id, ttl, renewed: true });
-            Ok(ttl)
+            planner.lease_renew(id)
         })
     }
 
@@ -263,6 +272,13 @@ impl Store {
             ended += usize::from(over);
         }
         Ok(ended)
+    }
+
+    /// Leases whose time is over by the clock and that nobody has ended yet.
+    #[must_use]
+    pub fn expired_leases(&self) -> Vec<LeaseId> {
+        let now = self.log().clock().monotonic();
+        self.leases().expired(now)
     }
 
     /// Monotonic time at which the next lease expires.

@@ -4,11 +4,14 @@
 //! The superblock is read first and the segments after it, so the copy holds at least what the
 //! superblock promises. Complete segments that the target has already are not copied again,
 //! which makes every further backup into the same place incremental.
+//!
+//! A linked copy gives complete segments a second name instead of copying them. They never
+//! change: the cleaner and repairs write another file under the old name.
 
 use std::sync::PoisonError;
 
 use cairn_types::Lsn;
-use cairn_vfs::{OpenMode, Vfs};
+use cairn_vfs::{FaultKind, OpenMode, Vfs};
 
 use crate::format::segment_header::SEGMENT_HEADER_LEN;
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
@@ -26,6 +29,8 @@ const COPY_LEN: usize = 1 << 20;
 pub struct BackedUp {
     /// Segments copied.
     pub copied_count: usize,
+    /// Complete segments that got a second name.
+    pub linked_count: usize,
     /// Complete segments that the target had already.
     pub kept_count: usize,
     /// Bytes copied.
@@ -44,6 +49,26 @@ impl Log {
     pub fn backup(
         &self,
         target: &dyn Vfs,
+        progress: Option<&dyn Fn(u64, u64)>,
+    ) -> Result<BackedUp> {
+        self.copy_into(target, false, progress)
+    }
+
+    /// As [`backup`](Self::backup), but complete segments are linked where the file system can:
+    /// only the last one is copied, up to its visible end. Quick, and without protection
+    /// against a failing disk. Erasing a record later leaves it in the linked copy.
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup).
+    pub fn link_checkpoint(&self, target: &dyn Vfs) -> Result<BackedUp> {
+        self.copy_into(target, true, None)
+    }
+
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_copy", skip_all, err))]
+    fn copy_into(
+        &self,
+        target: &dyn Vfs,
+        link: bool,
         progress: Option<&dyn Fn(u64, u64)>,
     ) -> Result<BackedUp> {
         let _segments_stay = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,10 +95,15 @@ impl Log {
         for (place, segment) in segments.iter().enumerate() {
             let complete = place + 1 < segments.len();
             let end_lsn = segment.end_lsn();
-            let copied = copy_segment(segment, target, complete)?;
-            backed_up.copied_count += usize::from(copied > 0);
-            backed_up.kept_count += usize::from(copied == 0);
-            backed_up.len += copied;
+            let linked_from = (complete && link).then_some(source);
+            match copy_segment(segment, target, complete, linked_from)? {
+                Outcome::Kept => backed_up.kept_count += 1,
+                Outcome::Linked => backed_up.linked_count += 1,
+                Outcome::Copied(len) => {
+                    backed_up.copied_count += 1;
+                    backed_up.len += len;
+                }
+            }
             backed_up.end_lsn = backed_up.end_lsn.max(end_lsn);
             done += segment.end();
             if let Some(progress) = progress {
@@ -98,8 +128,23 @@ impl Log {
     }
 }
 
-/// Copies one segment up to its published end; the bytes copied, 0 when it was there.
-fn copy_segment(segment: &Segment, target: &dyn Vfs, complete: bool) -> Result<u64> {
+/// How a segment came to be in the target.
+enum Outcome {
+    /// It was there.
+    Kept,
+    /// It has a second name there.
+    Linked,
+    /// So many bytes were copied.
+    Copied(u64),
+}
+
+/// Copies one segment up to its published end, or links it from `linked_from`.
+fn copy_segment(
+    segment: &Segment,
+    target: &dyn Vfs,
+    complete: bool,
+    linked_from: Option<&dyn Vfs>,
+) -> Result<Outcome> {
     let path = segment_path(segment.header.id);
     // A complete segment is copied with its seal; the last one as far as it can be read.
     let len = if complete { segment.file.len()? } else { segment.end() };
@@ -112,13 +157,23 @@ fn copy_segment(segment: &Segment, target: &dyn Vfs, complete: bool) -> Result<u
             there.read_exact_at(0, theirs)?;
             // The salt in the header is of this very file.
             if ours == theirs {
-                return Ok(0);
+                return Ok(Outcome::Kept);
             }
         }
     }
     let temporary = format!("{path}.tmp");
     if target.exists(&temporary)? {
         target.remove(&temporary)?;
+    }
+    if let Some(source) = linked_from {
+        match source.link_into(&path, target, &temporary) {
+            Ok(()) => {
+                target.rename(&temporary, &path)?;
+                return Ok(Outcome::Linked);
+            }
+            Err(error) if error.kind == FaultKind::Unsupported => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let copy = target.open(&temporary, OpenMode::Create)?;
     let mut buffer = vec![0; COPY_LEN];
@@ -133,7 +188,7 @@ fn copy_segment(segment: &Segment, target: &dyn Vfs, complete: bool) -> Result<u
     copy.sync_all()?;
     drop(copy);
     target.rename(&temporary, &path)?;
-    Ok(len)
+    Ok(Outcome::Copied(len))
 }
 
 /// Removes from an earlier backup what retention has dropped since.

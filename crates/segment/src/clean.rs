@@ -16,7 +16,7 @@ use crate::format::segment_path;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::window::Window;
-use crate::{Corruption, Error, Log, Result};
+use crate::{Corruption, Error, Log, Result, SpaceLimit};
 
 /// Bytes that are gathered before the replacement file is written to.
 const WRITE_LEN: usize = 1 << 20;
@@ -92,6 +92,7 @@ impl Log {
     /// assert!(log.verify(&Default::default())?.is_intact());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_clean", skip_all, err))]
     pub fn clean(
         &self,
         fate: &mut dyn FnMut(Lsn, &RecordView<'_>) -> Fate,
@@ -123,6 +124,8 @@ impl Log {
                 cleaned.replaced_count += 1;
                 cleaned.erased_count += plan.erased_count;
                 cleaned.dropped_count += plan.dropped_count;
+                let counters = &self.shared.store.counters;
+                counters.cleaned_records.increment(plan.erased_count + plan.dropped_count);
                 cleaned.len_before += segment.end();
                 cleaned.len_after += replacement.end();
             }
@@ -298,7 +301,7 @@ impl Replacement {
 fn no_space_or(error: Error) -> Error {
     match &error {
         Error::Vfs(cause) if cause.is_no_space() => {
-            Error::NoSpace { doing: "writing a cleaned segment" }
+            Error::NoSpace { doing: "writing a cleaned segment", limit: SpaceLimit::Disk }
         }
         _ => error,
     }

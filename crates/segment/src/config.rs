@@ -66,6 +66,11 @@ pub struct LogConfig {
     pub buffer_len_max: usize,
     /// Bytes of decoded batches kept for readers (compressed data, or [`IoMode::Pread`]).
     pub batch_cache_len: usize,
+    /// Bytes that the log's batches may take. A write of data that would pass it is refused with
+    /// [`Error::NoSpace`]; what frees space goes through. `None`: no limit.
+    pub quota_bytes: Option<u64>,
+    /// Bytes that must stay free on the disk when the log reserves more of it; as the quota.
+    pub min_free_bytes: Option<u64>,
     /// Run a thread that syncs by time. Without it the owner calls
     /// [`Log::maintain`](crate::Log::maintain); the simulator does.
     pub background: bool,
@@ -83,6 +88,8 @@ impl Default for LogConfig {
             checkpoint: CheckpointPolicy::default(),
             buffer_len_max: 4 << 20,
             batch_cache_len: 8 << 20,
+            quota_bytes: None,
+            min_free_bytes: None,
             background: true,
         }
     }

@@ -107,11 +107,14 @@ pub enum Error {
         /// The first failure.
         cause: String,
     },
-    /// The disk is full; nothing of this write was acknowledged and earlier data is intact.
-    #[error("no space left while {doing}; free some space and try again")]
+    /// The disk is full, or the log reached a limit of its settings. Nothing of this write was
+    /// acknowledged and earlier data is intact.
+    #[error("no space left while {doing}: {limit}")]
     NoSpace {
         /// What was being done.
         doing: &'static str,
+        /// What is full, and what to do.
+        limit: crate::SpaceLimit,
     },
     /// The caller expected another next sequence on a stream.
     #[error(
@@ -170,6 +173,9 @@ pub enum Error {
     /// The log was closed.
     #[error("this log was closed")]
     Closed,
+    /// A snapshot could not be written or was refused.
+    #[error(transparent)]
+    Snapshot(#[from] crate::SnapshotError),
     /// A batch could not be built or decoded for the caller.
     #[error(transparent)]
     Codec(#[from] cairn_codec::Error),
@@ -204,6 +210,7 @@ impl Error {
             }
             Self::ReadOnly => ErrorKind::Denied,
             Self::Closed => ErrorKind::Unavailable,
+            Self::Snapshot(error) => error.kind(),
             Self::Codec(error) => error.kind(),
             Self::Vfs(error) => error.kind(),
         }

@@ -6,6 +6,7 @@
 pub mod frame;
 pub mod seal;
 pub mod segment_header;
+pub mod snapshot;
 pub mod store_file;
 pub mod superblock;
 

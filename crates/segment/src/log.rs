@@ -11,6 +11,7 @@ use std::sync::Arc;
 use cairn_types::{ChainHash, Lsn};
 use cairn_vfs::VfsLock;
 
+pub(crate) use open::LOCK_PATH;
 pub use open::LogOptions;
 
 use crate::RecoveryReport;

@@ -13,7 +13,7 @@ mod tail;
 
 pub use report::RecoveryReport;
 
-pub(crate) use layout::{Layout, SegmentFile, read_layout, read_segment};
+pub(crate) use layout::{Layout, SegmentFile, read_layout, read_segment, refuse_unfinished_import};
 pub(crate) use open::open_store;
 pub(crate) use scan::{Stop, scan, scan_from};
 pub(crate) use tail::chain_after;

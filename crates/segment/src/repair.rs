@@ -167,10 +167,7 @@ impl Repair {
                 chain: kept.chain,
                 sealed_at: now,
             };
-            let file = self.vfs.open(&kept.path(), OpenMode::ReadWrite)?;
-            file.write_all_at(kept.position, &seal.encode(&kept.file.header.crc()))?;
-            file.set_len(kept.position + SEAL_LEN as u64)?;
-            file.sync_all()?;
+            end_file(&*self.vfs, kept, &seal)?;
             block.segment = kept.file.header.id;
             block.position = kept.position;
             block.durable_end = kept.lsn;
@@ -405,6 +402,32 @@ fn whole_batches(
         }
     };
     Ok((kept, stop))
+}
+
+/// Ends a segment's file with a seal. The file may have another name in a linked copy, which
+/// must not change: the part that stays is copied and takes the file's place.
+fn end_file(vfs: &dyn Vfs, kept: &Kept, seal: &Seal) -> Result<()> {
+    let path = kept.path();
+    let temporary = format!("{path}.tmp");
+    if vfs.exists(&temporary)? {
+        vfs.remove(&temporary)?;
+    }
+    let from = vfs.open(&path, OpenMode::Read)?;
+    let to = vfs.open(&temporary, OpenMode::Create)?;
+    let mut buffer = vec![0; COPY_LEN];
+    let mut position = 0;
+    while position < kept.position {
+        let left = usize::try_from(kept.position - position).unwrap_or(COPY_LEN);
+        let bytes = &mut buffer[..left.min(COPY_LEN)];
+        from.read_exact_at(position, bytes)?;
+        to.write_all_at(position, bytes)?;
+        position += bytes.len() as u64;
+    }
+    to.write_all_at(position, &seal.encode(&kept.file.header.crc()))?;
+    to.sync_all()?;
+    drop((from, to));
+    vfs.rename(&temporary, &path)?;
+    Ok(vfs.sync_dir(LOG_DIR)?)
 }
 
 /// Copies a file to quarantine under a name that is free there.

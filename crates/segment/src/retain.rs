@@ -40,6 +40,7 @@ impl Log {
     ///
     /// # Errors
     /// When the superblock cannot be written; nothing was dropped then.
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_retain", skip_all, err))]
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         let append = self.writer()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,6 +81,7 @@ impl Log {
         })?;
         self.shared.marks.raise_start(start);
         self.shared.segments.drop_first(dropped.segment_count);
+        store.counters.dropped_segments.increment(dropped.segment_count as u64);
         for segment in segments.iter().take(dropped.segment_count) {
             self.shared.batches.forget(segment.header.id);
             let id = segment.header.id;

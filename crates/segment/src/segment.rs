@@ -14,6 +14,7 @@ use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::format::{index_path, segment_path};
 use crate::mutation::Mutation;
+use crate::observe::ENABLED;
 use crate::recover::{SegmentFile, scan};
 use crate::segment_index::SegmentIndex;
 use crate::store::{Store, read_whole};
@@ -168,7 +169,16 @@ impl Segment {
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
-        Ok(self.file.sync_data()?)
+        let counters = &self.store.counters;
+        counters.syncs.increment(1);
+        if !ENABLED {
+            return Ok(self.file.sync_data()?);
+        }
+        let before = self.store.clock.monotonic();
+        let outcome = self.file.sync_data();
+        let took = self.store.clock.monotonic().saturating_sub(before);
+        counters.sync_seconds.record(took.as_secs_f64());
+        Ok(outcome?)
     }
 
     pub(crate) fn end(&self) -> u64 {

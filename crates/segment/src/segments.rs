@@ -1,6 +1,7 @@
 //! The list of segments that readers see: replaced as a whole, read without a lock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use cairn_types::Lsn;
@@ -11,15 +12,28 @@ use crate::segment::Segment;
 #[derive(Debug)]
 pub(crate) struct Segments {
     list: ArcSwap<Vec<Arc<Segment>>>,
+    /// Bytes of all segments but the last, which do not grow.
+    len_before_last: AtomicU64,
 }
 
 impl Segments {
     pub(crate) fn new(list: Vec<Arc<Segment>>) -> Self {
-        Self { list: ArcSwap::from_pointee(list) }
+        let len_before_last = sum_before_last(&list).into();
+        Self { list: ArcSwap::from_pointee(list), len_before_last }
     }
 
     pub(crate) fn load(&self) -> Arc<Vec<Arc<Segment>>> {
         self.list.load_full()
+    }
+
+    /// Bytes of all segments but the last.
+    pub(crate) fn len_before_last(&self) -> u64 {
+        self.len_before_last.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the last segment that can be read.
+    pub(crate) fn last_len(&self) -> u64 {
+        self.list.load().last().map_or(0, |segment| segment.end())
     }
 
     /// The segment that holds `lsn`, if it is not before the first.
@@ -51,6 +65,12 @@ impl Segments {
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
         let mut list = (**self.list.load()).clone();
         change(&mut list);
+        self.len_before_last.store(sum_before_last(&list), Ordering::Release);
         self.list.store(Arc::new(list));
     }
+}
+
+fn sum_before_last(list: &[Arc<Segment>]) -> u64 {
+    let complete = list.split_last().map_or(&[][..], |(_, complete)| complete);
+    complete.iter().map(|segment| segment.end()).sum()
 }

@@ -9,6 +9,7 @@ use cairn_vfs::{Clock, OpenMode, Rng, Vfs, VfsFile};
 use crate::format::superblock::{SLOT_LEN, SLOT_STRIDE, SUPERBLOCK_PATH, Superblock};
 use crate::format::{LOG_DIR, store_file};
 use crate::mutation::{Mutation, Mutations};
+use crate::observe::Counters;
 use crate::{Corruption, Error, LogConfig, Result};
 
 /// Surroundings of one open log.
@@ -22,6 +23,7 @@ pub(crate) struct Store {
     pub(crate) id: [u8; 16],
     pub(crate) mutations: Mutations,
     pub(crate) read_only: bool,
+    pub(crate) counters: Counters,
 }
 
 impl Store {

@@ -109,6 +109,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`verify_store`].
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_verify", skip_all, err))]
     pub fn verify(&self, options: &VerifyOptions<'_>) -> Result<VerifyReport> {
         if let Some(append) = &self.shared.append {
             append.sync()?;

@@ -7,5 +7,7 @@ mod golden;
 mod life;
 mod reading;
 mod repair;
+mod snapshot;
+mod space;
 mod store;
 mod verified;

@@ -11,7 +11,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod command;
 pub mod durability;
 pub mod error_kind;
 pub mod event;
@@ -23,7 +22,6 @@ pub mod name;
 pub mod time;
 
 pub use bytes::Bytes;
-pub use command::Command;
 pub use durability::Durability;
 pub use error_kind::ErrorKind;
 pub use event::{DataKind, Event, EventData, Headers};

@@ -92,6 +92,20 @@ pub trait Vfs: Send + Sync + Debug + 'static {
     /// By [`FaultKind`].
     fn hard_link(&self, from: &str, to: &str) -> Result<()>;
 
+    /// Gives a file a second name in another tree, which must lie on the same file system.
+    ///
+    /// # Errors
+    /// [`FaultKind::Unsupported`] where that cannot be done; copy the file then.
+    fn link_into(&self, from: &str, target: &dyn Vfs, to: &str) -> Result<()> {
+        let _cannot = (target, to);
+        Err(Error::new(Op::Link, from, FaultKind::Unsupported))
+    }
+
+    /// Where the tree lies on the real file system, if it does.
+    fn real_root(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// Takes the exclusive lock that this file stands for.
     ///
     /// # Errors

@@ -181,6 +181,24 @@ impl Vfs for StdVfs {
         fs::hard_link(self.place(from), self.place(to)).map_err(Self::map_err(Op::Link, from))
     }
 
+    fn link_into(&self, from: &str, target: &dyn Vfs, to: &str) -> Result<()> {
+        check(Op::Link, from)?;
+        check(Op::Link, to)?;
+        let unsupported = || Error::new(Op::Link, to, FaultKind::Unsupported);
+        let root = target.real_root().ok_or_else(unsupported)?;
+        fs::hard_link(self.place(from), root.join(to)).map_err(|error| match error.kind() {
+            // Another file system, or one without links.
+            std::io::ErrorKind::CrossesDevices
+            | std::io::ErrorKind::Unsupported
+            | std::io::ErrorKind::TooManyLinks => unsupported(),
+            _ => Self::map_err(Op::Link, to)(error),
+        })
+    }
+
+    fn real_root(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
     fn lock(&self, path: &str) -> Result<Box<dyn VfsLock>> {
         check(Op::Lock, path)?;
         lock::lock(&self.place(path), path)

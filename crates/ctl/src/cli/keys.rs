@@ -221,6 +221,38 @@ pub struct Restore {
     pub rev: Option<u64>,
 }
 
+/// Commands about snapshots.
+#[derive(Debug, Subcommand)]
+pub enum Snapshot {
+    /// Write a snapshot; `-` is standard output.
+    Export {
+        /// File, which must not exist, or `-`.
+        file: PathBuf,
+        /// As the keys were after this revision.
+        #[arg(long, conflicts_with = "until")]
+        rev: Option<u64>,
+        /// Records before this LSN: with the LSN that an earlier export named, the same
+        /// snapshot again.
+        #[arg(long)]
+        until: Option<u64>,
+        /// Begin at this chunk, where an interrupted import goes on.
+        #[arg(long, default_value_t = 0)]
+        from_chunk: u64,
+    },
+    /// Make a new store from a snapshot, or go on with an interrupted import; `-` is standard
+    /// input.
+    Import {
+        /// File, or `-`.
+        file: PathBuf,
+    },
+    /// Make a checkpoint in another directory of the same file system: sealed segments are
+    /// linked, only the last one is copied.
+    Link {
+        /// Directory.
+        dir: PathBuf,
+    },
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use cairndb::codec::CodecRegistry;
+use cairndb::engine::{OwnedSpace, SpaceOwner, SpaceReport};
 use cairndb::log::{Error, Log, VerifyReport, verify_store};
 use cairndb::prelude::*;
 use serde_json::json;
@@ -68,10 +69,25 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     let stats = engine.log().stats()?;
     let head = engine.log().head();
     let tree = engine.keys().tree_stats();
+    let space = engine.space()?;
     if cli.json {
+        let owners: serde_json::Map<String, serde_json::Value> = space
+            .owners
+            .iter()
+            .map(|(owner, space)| {
+                let OwnedSpace { record_count, data_len } = space;
+                (owner_text(owner), json!({ "records": record_count, "data_bytes": data_len }))
+            })
+            .collect();
         return line(
             out,
             json!({
+                "sealed_bytes": space.sealed_len, "active_bytes": space.active_len,
+                "reserved_bytes": space.reserved_len, "index_bytes": space.index_len,
+                "quarantine_bytes": space.quarantine_len,
+                "reclaimable_bytes": space.reclaimable_len, "free_bytes": space.free_len,
+                "quota_bytes": space.quota_bytes, "min_free_bytes": space.min_free_bytes,
+                "writable_bytes": space.writable_len(), "space": owners,
                 "start_lsn": stats.start_lsn.get(), "end_lsn": stats.visible_end.get(),
                 "durable_end": stats.durable_end.get(), "segments": stats.segment_count,
                 "stored_bytes": stats.stored_len, "batches": stats.batch_count,
@@ -86,11 +102,42 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     line(out, format!("batches      {}", stats.batch_count))?;
     line(out, format!("segments     {}", stats.segment_count))?;
     line(out, format!("stored       {} bytes", stats.stored_len))?;
+    print_space(&space, out)?;
     line(out, format!("checkpoints  {}", stats.checkpoint_count))?;
     line(out, format!("topics       {}", engine.topics().len()))?;
     line(out, format!("revision     {}", engine.revision()))?;
     line(out, format!("tables       {}, {} bytes", tree.table_count, tree.table_len))?;
     line(out, format!("chain        {}", head.chain))
+}
+
+fn owner_text(owner: &SpaceOwner) -> String {
+    match owner {
+        SpaceOwner::Topic(name) => format!("topic {name}"),
+        SpaceOwner::Keyspace(name) => format!("keyspace {name}"),
+        SpaceOwner::System => "system".into(),
+        SpaceOwner::Dropped => "dropped".into(),
+    }
+}
+
+fn print_space(space: &SpaceReport, out: &mut impl Write) -> Result<()> {
+    let SpaceReport { sealed_len, active_len, reserved_len, reclaimable_len, .. } = space;
+    line(out, format!("  sealed     {sealed_len} bytes"))?;
+    line(out, format!("  active     {active_len} bytes, {reserved_len} more reserved"))?;
+    for (owner, space) in &space.owners {
+        let OwnedSpace { record_count, data_len } = space;
+        line(
+            out,
+            format!("  of {}: {data_len} bytes in {record_count} records", owner_text(owner)),
+        )?;
+    }
+    line(out, format!("reclaimable  about {reclaimable_len} bytes"))?;
+    let (indexes, aside) = (space.index_len, space.quarantine_len);
+    line(out, format!("beside       {indexes} bytes of indexes, {aside} in quarantine"))?;
+    let limit = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let (quota, min_free) = (limit(space.quota_bytes), limit(space.min_free_bytes));
+    line(out, format!("free         {} bytes on the disk", space.free_len))?;
+    line(out, format!("limits       quota {quota}, kept free {min_free}"))?;
+    line(out, format!("writable     {} bytes", space.writable_len()))
 }
 
 /// Prints records as they lie in the log.

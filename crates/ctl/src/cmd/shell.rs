@@ -85,6 +85,8 @@ fn one(shell: &Cli, text: &str, out: &mut impl Write) -> Result<()> {
                 store: shell.store.clone(),
                 json: shell.json || parsed.json,
                 durability: shell.durability,
+                quota_bytes: shell.quota_bytes,
+                min_free_bytes: shell.min_free_bytes,
                 command: parsed.command,
             };
             if let Err(error) = super::run_into(&cli, out) {

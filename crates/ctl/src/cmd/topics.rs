@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use cairndb::log::Dropped;
 use cairndb::prelude::*;
 use serde_json::json;
 
@@ -49,12 +50,14 @@ pub fn run(cli: &Cli, command: Option<&Topics>, out: &mut impl Write) -> Result<
 }
 
 /// Applies retention and ends leases whose time is over.
-pub fn maintain(cli: &Cli, out: &mut impl Write) -> Result<()> {
+pub fn maintain(cli: &Cli, reclaim: bool, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
     let leases = engine.maintain()?;
     let retained = engine.retain_topics()?;
+    let reclaimed = if reclaim { engine.reclaim()? } else { Dropped::default() };
     engine.close()?;
-    let (trimmed, segments) = (retained.trimmed_count, retained.dropped.segment_count);
+    let (trimmed, segments) =
+        (retained.trimmed_count, retained.dropped.segment_count + reclaimed.segment_count);
     let records = retained.cleaned.dropped_count + retained.cleaned.erased_count;
     if cli.json {
         return line(

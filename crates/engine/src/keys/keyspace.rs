@@ -53,6 +53,7 @@ impl Keyspace {
     /// # Errors
     /// The log's.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
+        self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().value(self.stream, key.as_ref())?)
     }
 
@@ -62,6 +63,7 @@ impl Keyspace {
     /// [`Compacted`](cairn_mvcc::Error::Compacted),
     /// [`FutureRevision`](cairn_mvcc::Error::FutureRevision); the log's.
     pub fn get_at(&self, key: impl AsRef<[u8]>, revision: u64) -> Result<Option<KeyValue>> {
+        self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().get_at(self.stream, key.as_ref(), revision)?)
     }
 
@@ -78,6 +80,7 @@ impl Keyspace {
     /// # Errors
     /// As [`cairn_mvcc::Store::put`].
     pub fn put_with(&self, put: Put) -> Result<PutResponse> {
+        self.engine.shared.figures.key_writes.increment(1);
         Ok(self.engine.keys().put(Put { space: self.stream, ..put })?)
     }
 
@@ -91,6 +94,7 @@ impl Keyspace {
     ) -> Result<u64> {
         let puts: Vec<Put> =
             pairs.into_iter().map(|(key, value)| Put::new(self.stream, key, value)).collect();
+        self.engine.shared.figures.key_writes.increment(1);
         Ok(self.engine.keys().put_all(&puts)?)
     }
 
@@ -107,6 +111,7 @@ impl Keyspace {
     /// # Errors
     /// The log's.
     pub fn delete_range(&self, range: Range) -> Result<DeleteResponse> {
+        self.engine.shared.figures.key_writes.increment(1);
         Ok(self.engine.keys().delete(&DeleteRange::new(self.stream, range))?)
     }
 
@@ -115,6 +120,7 @@ impl Keyspace {
     /// # Errors
     /// As [`cairn_mvcc::Store::range`].
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
+        self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().range(&RangeRequest { space: self.stream, ..request.clone() })?)
     }
 
@@ -123,6 +129,7 @@ impl Keyspace {
     /// # Errors
     /// As [`cairn_mvcc::Store::scan`].
     pub fn scan(&self, range: Range, revision: u64) -> Result<Scan> {
+        self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().scan(self.stream, range, revision)?)
     }
 
@@ -139,6 +146,7 @@ impl Keyspace {
     /// # Errors
     /// The log's.
     pub fn history(&self, key: impl AsRef<[u8]>) -> Result<Vec<KeyValue>> {
+        self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().history(self.stream, key.as_ref())?)
     }
 

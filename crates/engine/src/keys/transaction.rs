@@ -78,7 +78,13 @@ impl Engine {
                 body(&mut transaction)?;
                 transaction.commit()
             },
-            |error| matches!(error, Error::Keys(cairn_mvcc::Error::Conflict { .. })),
+            |error| {
+                let is_conflict = matches!(error, Error::Keys(cairn_mvcc::Error::Conflict { .. }));
+                if is_conflict {
+                    self.shared.figures.conflicts.increment(1);
+                }
+                is_conflict
+            },
         )
     }
 }
@@ -149,8 +155,14 @@ impl Transaction {
     /// # Errors
     /// [`Error::Keys`] with a conflict when something it rests on has changed; the log's.
     /// Nothing was written then.
+    #[cfg_attr(
+        feature = "tracing",
+        tracing::instrument(name = "cairn_commit", level = "trace", skip_all)
+    )]
     pub fn commit(self) -> Result<Committed> {
-        let Self { keys, events, .. } = self;
+        let Self { engine, keys, events } = self;
+        let figures = &engine.shared.figures;
+        figures.key_writes.increment(1);
         let (records, places): (Vec<_>, Vec<_>) = events
             .into_iter()
             .map(|planned| {
@@ -169,6 +181,7 @@ impl Transaction {
             }
             Ok(())
         })?;
+        figures.events_appended.increment(places.len() as u64);
         let events = match &submitted.ticket {
             None => Vec::new(),
             Some(ticket) => {

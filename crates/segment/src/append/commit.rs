@@ -174,6 +174,7 @@ impl Append {
     pub(super) fn poison(&self, state: &mut AppendState, cause: &str) {
         if state.failure.is_none() {
             state.failure = Some(cause.to_owned());
+            self.store.counters.poisoned.increment(1);
         }
         let AppendState { waiters, to_wake, .. } = state;
         waiters.take_all(to_wake);

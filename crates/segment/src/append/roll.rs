@@ -11,28 +11,35 @@ use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::mutation::Mutation;
 use crate::segment::Segment;
-use crate::{Error, Result};
+use crate::{Error, Result, SpaceLimit};
 
 /// Growth of the reserved space when batches are small and each is synced: zeroes are written,
 /// because a sync into written blocks needs no journal commit (measured 56 us against 72-110).
 const ZEROED_STEP: u64 = 1 << 20;
 /// Growth of the reserved space otherwise.
 const RESERVED_STEP: u64 = 16 << 20;
+/// What is being done, for messages.
+const RESERVING: &str = "reserving room in the log";
 /// Batches up to this size count as small.
 const SMALL_BATCH_LEN: usize = 64 << 10;
 
 impl Append {
-    /// Returns with an active segment that has reserved space for `len` more bytes.
+    /// Returns with an active segment that has reserved space for `len` more bytes. A `limited`
+    /// write must leave what the settings want kept.
     pub(super) fn make_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, AppendState>,
         len: usize,
+        limited: bool,
     ) -> Result<MutexGuard<'a, AppendState>> {
+        let need = len as u64;
+        if limited {
+            self.check_quota(&state, need)?;
+        }
         loop {
             state.check_open()?;
-            let need = len as u64;
             let Some(active) = &state.active else {
-                self.begin_segment(&mut state, need)?;
+                self.begin_segment(&mut state, need, limited)?;
                 continue;
             };
             if active.end + need + SEAL_LEN as u64 > active.capacity && active.batch_count > 0 {
@@ -47,7 +54,7 @@ impl Append {
                 continue;
             }
             let active = state.active.as_mut().expect("checked above");
-            reserve(active, need, self.store.config.durability)?;
+            self.reserve(active, need, limited)?;
             return Ok(state);
         }
     }
@@ -122,6 +129,7 @@ impl Append {
             block.chain = state.chain;
             block.written_at = seal.sealed_at;
         })?;
+        self.store.counters.sealed_segments.increment(1);
         segment.settle(state.chain);
         state.predecessor = Predecessor {
             next_id: SegmentId::new(segment.header.id.get() + 1),
@@ -132,7 +140,12 @@ impl Append {
 
     /// Creates the next segment under a temporary name, so that a segment that can be seen
     /// always has a whole header.
-    fn begin_segment(&self, state: &mut AppendState, first_batch_len: u64) -> Result<()> {
+    fn begin_segment(
+        &self,
+        state: &mut AppendState,
+        first_batch_len: u64,
+        limited: bool,
+    ) -> Result<()> {
         let header = SegmentHeader {
             store_id: self.store.id,
             id: state.predecessor.next_id,
@@ -154,7 +167,7 @@ impl Append {
             capacity,
             batch_count: 0,
         };
-        let reserved = reserve(&mut active, first_batch_len, self.store.config.durability);
+        let reserved = self.reserve(&mut active, first_batch_len, limited);
         let published = reserved
             .and_then(|()| Ok(active.segment.file.sync_all()?))
             .and_then(|()| active.segment.appear());
@@ -166,23 +179,53 @@ impl Append {
         state.active = Some(active);
         Ok(())
     }
-}
 
-/// Reserves space for a batch of `need` bytes and the seal after it.
-fn reserve(active: &mut Active, need: u64, durability: Durability) -> Result<()> {
-    let wanted = active.end + need + SEAL_LEN as u64;
-    if wanted <= active.allocated {
-        return Ok(());
+    /// Refuses a write that would pass the quota.
+    fn check_quota(&self, state: &AppendState, needed: u64) -> Result<()> {
+        let Some(quota) = self.store.config.quota_bytes else { return Ok(()) };
+        let last = match &state.active {
+            Some(active) => active.end,
+            None => self.segments.last_len(),
+        };
+        let used = self.segments.len_before_last() + last;
+        if used.saturating_add(needed) <= quota {
+            return Ok(());
+        }
+        let limit = SpaceLimit::Quota { used, needed, quota };
+        Err(Error::NoSpace { doing: RESERVING, limit })
     }
-    let small = need <= SMALL_BATCH_LEN as u64 && durability == Durability::Sync;
-    let step = if small { ZEROED_STEP } else { RESERVED_STEP };
-    let ahead = wanted.max((active.allocated + step).min(active.capacity));
-    let outcome = match extend(active, ahead, small) {
-        // A nearly full disk may still hold this batch.
-        Err(error) if error.is_no_space() && wanted < ahead => extend(active, wanted, small),
-        outcome => outcome,
-    };
-    outcome.map_err(|error| no_space_or(error.into()))
+
+    /// Reserves space for a batch of `need` bytes and the seal after it.
+    fn reserve(&self, active: &mut Active, need: u64, limited: bool) -> Result<()> {
+        let config = &self.store.config;
+        let wanted = active.end + need + SEAL_LEN as u64;
+        if wanted <= active.allocated {
+            return Ok(());
+        }
+        let small = need <= SMALL_BATCH_LEN as u64 && config.durability == Durability::Sync;
+        let step = if small { ZEROED_STEP } else { RESERVED_STEP };
+        let mut ahead = wanted.max((active.allocated + step).min(active.capacity));
+        if let Some(quota) = config.quota_bytes {
+            let left = quota.saturating_sub(self.segments.len_before_last());
+            ahead = ahead.min(left).max(wanted);
+        }
+        if let Some(min_free) = config.min_free_bytes {
+            let free = self.store.vfs.free_space()?;
+            let room = free.saturating_sub(min_free);
+            let needed = wanted - active.allocated;
+            if limited && needed > room {
+                let limit = SpaceLimit::MinFree { free, needed, min_free };
+                return Err(Error::NoSpace { doing: RESERVING, limit });
+            }
+            ahead = ahead.min(active.allocated.saturating_add(room)).max(wanted);
+        }
+        let outcome = match extend(active, ahead, small) {
+            // A nearly full disk may still hold this batch.
+            Err(error) if error.is_no_space() && wanted < ahead => extend(active, wanted, small),
+            outcome => outcome,
+        };
+        outcome.map_err(|error| no_space_or(error.into()))
+    }
 }
 
 /// Reserves the file up to `target`, and fills it with zeroes where syncs are to be quick.
@@ -200,7 +243,7 @@ fn extend(active: &mut Active, target: u64, zeroed: bool) -> cairn_vfs::Result<(
 fn no_space_or(error: Error) -> Error {
     match &error {
         Error::Vfs(cause) if cause.is_no_space() => {
-            Error::NoSpace { doing: "reserving room in the log" }
+            Error::NoSpace { doing: RESERVING, limit: SpaceLimit::Disk }
         }
         _ => error,
     }

@@ -8,6 +8,7 @@ use cairn_types::{ChainHash, Lsn, StreamId, Timestamp, limits};
 use super::state::{Append, AppendState, PendingBatch, PendingRecord};
 use crate::checkpoint;
 use crate::segment_index::is_about_keys;
+use crate::space::is_limited;
 use crate::{Error, Result};
 
 /// A precondition of an append: the stream's next sequence must be this.
@@ -97,11 +98,15 @@ impl Append {
                 });
             }
         }
-        state = self.make_room(state, draft.encoded_len_max())?;
+        let limited = is_limited(&self.store.config, draft);
+        state = self.make_room(state, draft.encoded_len_max(), limited).inspect_err(|error| {
+            let full = matches!(error, Error::NoSpace { .. });
+            self.store.counters.refused_for_space.increment(u64::from(full));
+        })?;
         let appended = self.place(&mut state, draft, now, false);
         if self.checkpoint_due(&state) {
             // A checkpoint that finds no room is simply taken later.
-            if let Ok(roomy) = self.make_room(state, checkpoint::ENCODED_LEN_MAX) {
+            if let Ok(roomy) = self.make_room(state, checkpoint::ENCODED_LEN_MAX, false) {
                 state = roomy;
                 self.place_checkpoint(&mut state, now);
             } else {
@@ -118,7 +123,7 @@ impl Append {
         let state = self.lock();
         state.check_open()?;
         let now = self.store.clock.now();
-        let mut state = self.make_room(state, checkpoint::ENCODED_LEN_MAX)?;
+        let mut state = self.make_room(state, checkpoint::ENCODED_LEN_MAX, false)?;
         let appended = self.place_checkpoint(&mut state, now);
         Ok(Ticket { appended })
     }
@@ -180,6 +185,10 @@ impl Append {
             checkpoint,
             has_keys: draft.records().iter().any(|record| is_about_keys(record.kind)),
         });
+        let counters = &self.store.counters;
+        counters.batches.increment(1);
+        counters.records.increment(records);
+        counters.written_bytes.increment(encoded.len as u64);
         active.end += encoded.len as u64;
         active.batch_count += 1;
         state.next_lsn = end_lsn;

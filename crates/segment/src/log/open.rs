@@ -12,15 +12,16 @@ use super::background::Background;
 use super::{Head, Log, Shared};
 use crate::append::{Append, Watermarks};
 use crate::mutation::Mutations;
+use crate::observe::Counters;
 use crate::read::Batches;
-use crate::recover::{open_store, read_layout};
+use crate::recover::{open_store, read_layout, refuse_unfinished_import};
 use crate::segments::Segments;
 use crate::store::Store;
 use crate::watch::Listeners;
 use crate::{Error, IoMode, LogConfig, RecoveryReport, Result};
 
 /// Lock file of a store.
-const LOCK_PATH: &str = "LOCK";
+pub(crate) const LOCK_PATH: &str = "LOCK";
 
 /// How a log is opened.
 ///
@@ -96,6 +97,7 @@ impl LogOptions {
             id: [0; 16],
             mutations: self.mutations,
             read_only,
+            counters: Counters::new(),
         })
     }
 
@@ -104,6 +106,7 @@ impl LogOptions {
     /// # Errors
     /// [`Error::Corrupt`] and its kin for damage (nothing is changed then), the vfs's
     /// [`Locked`](cairn_vfs::FaultKind::Locked) when somebody else has it open.
+    #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_open", skip_all, err))]
     pub fn open(self) -> Result<Log> {
         let store = self.store(false)?;
         let lock = store.vfs.lock(LOCK_PATH)?;
@@ -152,6 +155,7 @@ impl LogOptions {
         // Another process may cut or replace files under a mapping.
         self.config.io = IoMode::Pread;
         let mut store = self.store(true)?;
+        refuse_unfinished_import(&*store.vfs)?;
         let layout = read_layout(&*store.vfs, OpenMode::Read)?.ok_or(Error::NoStore)?;
         store.id = layout.store.id;
         let store = Arc::new(store);

@@ -66,12 +66,6 @@ impl Log {
         self.shared.append.is_none()
     }
 
-    /// Its settings.
-    #[must_use]
-    pub fn config(&self) -> &crate::LogConfig {
-        &self.shared.store.config
-    }
-
     /// The files the log lies in; views keep theirs beside it.
     #[must_use]
     pub fn vfs(&self) -> &Arc<dyn cairn_vfs::Vfs> {

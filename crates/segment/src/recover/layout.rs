@@ -7,11 +7,12 @@ use cairn_vfs::{OpenMode, Vfs, VfsFile};
 
 use crate::format::frame::FrameFault;
 use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::format::snapshot::IMPORT_PATH;
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
 use crate::format::superblock::Superblock;
 use crate::format::{LOG_DIR, VERSION, parse_segment_name, segment_path};
 use crate::store::{SuperblockFile, read_whole};
-use crate::{Corruption, Error, Result};
+use crate::{Corruption, Error, Result, SnapshotError};
 
 /// A segment file whose header was read.
 #[derive(Debug, Clone)]
@@ -62,6 +63,11 @@ pub(crate) fn read_layout(vfs: &dyn Vfs, mode: OpenMode) -> Result<Option<Layout
     }
     check_order(&superblock, &segments)?;
     Ok(Some(Layout { store, superblock, damaged_slots: slots.damaged, segments, leftovers }))
+}
+
+/// A snapshot that is being imported is no store before all of it was verified.
+pub(crate) fn refuse_unfinished_import(vfs: &dyn Vfs) -> Result<()> {
+    if vfs.exists(IMPORT_PATH)? { Err(SnapshotError::Unfinished.into()) } else { Ok(()) }
 }
 
 /// Segment numbers in order, and temporary files.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
 use cairn_vfs::OpenMode;
 
-use super::layout::{Layout, SegmentFile, read_layout};
+use super::layout::{Layout, SegmentFile, read_layout, refuse_unfinished_import};
 use super::report::RecoveryReport;
 use super::scan::{Scanned, Stop, scan};
 use super::tail;
@@ -39,6 +39,7 @@ pub(super) struct LogEnd {
 
 /// Opens the store, creating it when the directory is empty. The lock is held by the caller.
 pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
+    refuse_unfinished_import(&*store.vfs)?;
     let mut report = RecoveryReport::default();
     let layout = match read_layout(&*store.vfs, OpenMode::ReadWrite)? {
         Some(layout) => layout,
