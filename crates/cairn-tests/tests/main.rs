@@ -3,6 +3,7 @@
 mod countdown;
 mod crashes;
 mod fuzzing;
+mod many_keys;
 mod orders;
 mod read_faults;
 mod seeds;
