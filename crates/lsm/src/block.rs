@@ -10,13 +10,15 @@
 //!
 //! | width | field |
 //! |---|---|
-//! | | n entries, see below |
-//! | 8 n | heads, big-endian numbers |
-//! | 4 n | offsets of the entries |
-//! | p | the prefix that all keys share |
 //! | 2 | p |
 //! | 2 | zero |
 //! | 4 | n |
+//! | 8 n | heads, big-endian numbers |
+//! | 4 n | offsets of the entries from the first one's |
+//! | p | the prefix that all keys share |
+//! | | n entries, see below |
+//!
+//! What a search needs first comes first: neighbouring lines of memory are fetched together.
 //!
 //! An entry:
 //!
@@ -36,7 +38,7 @@ mod read;
 pub(crate) use build::BlockBuilder;
 pub(crate) use read::{Block, BlockView, Cursor, Got};
 
-const TRAILER_LEN: usize = 8;
+const HEADER_LEN: usize = 8;
 const FLAG_TOMBSTONE: u8 = 1;
 const WEIGHT_SHIFT: u8 = 1;
 const FLAGS_MAX: u8 = FLAG_TOMBSTONE | (2 << WEIGHT_SHIFT);

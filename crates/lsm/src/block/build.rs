@@ -65,14 +65,40 @@ impl BlockBuilder {
             0 => 0,
             _ => shared(self.key(0), self.key(count - 1)).min(usize::from(u16::MAX)),
         };
+        let prefix_field = u16::try_from(prefix_len).expect("cut to that above");
+        let count_field = u32::try_from(count).expect("has_room keeps it below");
+        out.extend_from_slice(&prefix_field.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&count_field.to_le_bytes());
+        for index in 0..count {
+            let head = head(&self.key(index)[prefix_len..]);
+            out.extend_from_slice(&head.to_be_bytes());
+        }
+        let offsets_at = out.len();
+        out.resize(offsets_at + count * 4, 0);
+        if count > 0 {
+            out.extend_from_slice(&self.key(0)[..prefix_len]);
+        }
+        self.write_entries(prefix_len, offsets_at, out);
+        self.keys.clear();
+        self.key_ends.clear();
+        self.facts.clear();
+        self.values.clear();
+    }
+}
+
+impl BlockBuilder {
+    /// Appends the entries, and fills in where each begins.
+    fn write_entries(&self, prefix_len: usize, offsets_at: usize, out: &mut Vec<u8>) {
         let start = out.len();
-        let mut offsets: Vec<u32> = Vec::with_capacity(count);
         let mut value_start = 0;
         for (index, facts) in self.facts.iter().enumerate() {
             let key = &self.key(index)[prefix_len..];
             let value = &self.values[value_start..facts.value_end];
             value_start = facts.value_end;
-            offsets.push(u32::try_from(out.len() - start).expect("a block is far smaller"));
+            let offset = u32::try_from(out.len() - start).expect("a block is far smaller");
+            let at = offsets_at + index * 4;
+            out[at..at + 4].copy_from_slice(&offset.to_le_bytes());
             out.push(facts.flags);
             varint::put(out, key.len() as u64);
             varint::put(out, value.len() as u64);
@@ -81,24 +107,6 @@ impl BlockBuilder {
             out.extend_from_slice(key);
             out.extend_from_slice(value);
         }
-        for index in 0..count {
-            let head = head(&self.key(index)[prefix_len..]);
-            out.extend_from_slice(&head.to_be_bytes());
-        }
-        offsets.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
-        if count > 0 {
-            out.extend_from_slice(&self.key(0)[..prefix_len]);
-        }
-        let prefix_len = u16::try_from(prefix_len).expect("cut to that above");
-        out.extend_from_slice(&prefix_len.to_le_bytes());
-        out.extend_from_slice(&[0; 2]);
-        out.extend_from_slice(
-            &u32::try_from(count).expect("has_room keeps it below").to_le_bytes(),
-        );
-        self.keys.clear();
-        self.key_ends.clear();
-        self.facts.clear();
-        self.values.clear();
     }
 }
 

@@ -6,13 +6,12 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use cairn_codec::varint;
 
-use super::{COUNT_MAX, FLAG_TOMBSTONE, FLAGS_MAX, TRAILER_LEN, WEIGHT_SHIFT, head};
+use super::{COUNT_MAX, FLAG_TOMBSTONE, FLAGS_MAX, HEADER_LEN, WEIGHT_SHIFT, head};
 use crate::entry::EntryRef;
 
 /// Where the parts of a block are.
 #[derive(Debug, Clone, Copy)]
 struct Outline {
-    entries_len: usize,
     prefix_len: usize,
     count: usize,
 }
@@ -45,15 +44,15 @@ struct Raw<'a> {
 
 impl Outline {
     fn of(bytes: &[u8]) -> Option<Self> {
-        let (rest, trailer) = bytes.split_last_chunk::<TRAILER_LEN>()?;
-        let [p0, p1, z0, z1, c0, c1, c2, c3] = *trailer;
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
+        let [p0, p1, z0, z1, c0, c1, c2, c3] = *header;
         let prefix_len = usize::from(u16::from_le_bytes([p0, p1]));
         let count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
         if [z0, z1] != [0; 2] || count > COUNT_MAX {
             return None;
         }
-        let entries_len = rest.len().checked_sub(prefix_len + count * 12)?;
-        Some(Self { entries_len, prefix_len, count })
+        rest.len().checked_sub(prefix_len + count * 12)?;
+        Some(Self { prefix_len, count })
     }
 }
 
@@ -68,24 +67,27 @@ impl<'a> BlockView<'a> {
     }
 
     fn heads(self) -> &'a [[u8; 8]] {
-        let Outline { entries_len, count, .. } = self.outline;
-        self.part(entries_len, count * 8).as_chunks().0
+        self.part(HEADER_LEN, self.outline.count * 8).as_chunks().0
     }
 
     fn offset(self, index: usize) -> Option<usize> {
-        let Outline { entries_len, count, .. } = self.outline;
-        let offsets = self.part(entries_len + count * 8, count * 4).as_chunks::<4>().0;
+        let count = self.outline.count;
+        let offsets = self.part(HEADER_LEN + count * 8, count * 4).as_chunks::<4>().0;
         offsets.get(index).map(|offset| u32::from_le_bytes(*offset) as usize)
     }
 
     fn prefix(self) -> &'a [u8] {
-        let Outline { entries_len, count, prefix_len } = self.outline;
-        self.part(entries_len + count * 12, prefix_len)
+        self.part(HEADER_LEN + self.outline.count * 12, self.outline.prefix_len)
+    }
+
+    /// Where the entries begin.
+    fn entries_at(self) -> usize {
+        HEADER_LEN + self.outline.count * 12 + self.outline.prefix_len
     }
 
     fn raw(self, index: usize) -> Option<Raw<'a>> {
-        let entries = self.part(0, self.outline.entries_len);
-        let mut at = entries.get(self.offset(index)?..)?;
+        let start = self.entries_at().checked_add(self.offset(index)?)?;
+        let mut at = self.bytes.get(start..)?;
         let (&flags, after) = at.split_first()?;
         at = after;
         let rest_len = usize::try_from(varint::take(&mut at)?).ok()?;
@@ -93,7 +95,7 @@ impl<'a> BlockView<'a> {
         let sequence = varint::take(&mut at)?;
         let reference = varint::take(&mut at)?;
         let (rest, at) = at.split_at_checked(rest_len)?;
-        let value_at = entries.len() - at.len();
+        let value_at = self.bytes.len() - at.len();
         let value = at.get(..value_len)?;
         (flags <= FLAGS_MAX).then_some(Raw { flags, sequence, reference, rest, value, value_at })
     }
