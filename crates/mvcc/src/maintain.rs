@@ -45,7 +45,6 @@ struct Told {
 #[derive(Debug, Default)]
 pub(crate) struct Maintenance {
     signal: Arc<Signal>,
-    thread: Mutex<Option<JoinHandle<()>>>,
     has_thread: AtomicBool,
     /// One flush at a time.
     flush: Mutex<()>,
@@ -77,14 +76,20 @@ impl Maintenance {
     }
 }
 
-impl Drop for Maintenance {
+/// Held by everybody who uses the store, but not by the thread: when the last one lets go, the
+/// thread has ended before the store is closed, and the directory is free to be opened again.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Keeper {
     fn drop(&mut self) {
         self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
         self.signal.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
+        if let Some(thread) = thread {
             let _ended = thread.join();
         }
     }
@@ -104,7 +109,7 @@ fn run(signal: &Signal, shared: &Weak<Shared>) {
         }
         loop {
             let Some(shared) = shared.upgrade() else { return };
-            let store = Store { shared };
+            let store = Store { keeper: None, shared };
             // What fails is tried again with the next change, and by a writer in the end, who
             // reports it.
             if !store.maintain_some(PIECE).unwrap_or(false) {
@@ -120,13 +125,14 @@ fn run(signal: &Signal, shared: &Weak<Shared>) {
 
 impl Store {
     /// Starts the thread.
-    pub(crate) fn start_maintenance(&self) -> std::io::Result<()> {
+    pub(crate) fn start_maintenance(&mut self) -> std::io::Result<()> {
         let maintenance = &self.shared.maintenance;
         let (signal, shared) = (maintenance.signal.clone(), Arc::downgrade(&self.shared));
         let thread = std::thread::Builder::new().name("cairn-tables".into());
         let thread = thread.spawn(move || run(&signal, &shared))?;
-        *maintenance.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         maintenance.has_thread.store(true, Ordering::Release);
+        let (signal, thread) = (maintenance.signal.clone(), Mutex::new(Some(thread)));
+        self.keeper = Some(Arc::new(Keeper { signal, thread }));
         Ok(())
     }
 

@@ -64,7 +64,7 @@ impl Store {
             oldest: AtomicU64::new(notes.oldest),
             log,
         };
-        let store = Self { shared: Arc::new(shared) };
+        let mut store = Self { keeper: None, shared: Arc::new(shared) };
         store.replay()?;
         let clock = store.log().clock().clone();
         store.leases().arm(options.lease_restart, clock.now(), clock.monotonic());

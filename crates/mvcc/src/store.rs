@@ -13,7 +13,7 @@ use crate::hashes::Hashes;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::{LeaseInfo, LeaseRestart, Leases};
-use crate::maintain::Maintenance;
+use crate::maintain::{Keeper, Maintenance};
 use crate::overlay::{Overlay, View};
 use crate::plan::Planner;
 use crate::range::{check_request, collect, finish};
@@ -47,6 +47,8 @@ impl Default for Options {
 /// Keys over a log. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// First, so that the thread ends before the rest is let go of.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) shared: Arc<Shared>,
 }
 

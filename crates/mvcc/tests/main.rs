@@ -1,5 +1,6 @@
 //! Keys against etcd's rules, a plain model, and the faulty disk.
 
+mod background;
 mod crashes;
 mod etcd;
 mod etcd_leases;
