@@ -84,7 +84,7 @@ impl Levels {
         let mut go_on = true;
         for (level, tables) in self.levels.iter().enumerate() {
             for table in candidates(level, tables, key) {
-                if !table.spans(key) || !table.may_contain(hash) {
+                if !table.spans(key) || !table.may_contain(hash)? {
                     continue;
                 }
                 table.versions(key, sequence, |entry| {
@@ -110,7 +110,7 @@ impl Levels {
         let hash = key_hash(key);
         for (level, tables) in self.levels.iter().enumerate() {
             for table in candidates(level, tables, key) {
-                if table.spans(key) && table.may_contain(hash) && table.get(key, sequence, look)? {
+                if table.spans(key) && table.may_contain(hash)? && table.get(key, sequence, look)? {
                     return Ok(true);
                 }
             }

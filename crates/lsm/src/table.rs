@@ -49,6 +49,7 @@
 mod build;
 mod cursor;
 mod footer;
+mod parts;
 mod read;
 
 pub(crate) use build::{Built, TableBuilder, TableOptions};

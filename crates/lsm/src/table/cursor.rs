@@ -39,9 +39,10 @@ impl TableCursor {
     /// Loads the next frame, of this group or the one behind; `false` at the end.
     fn load_next(&mut self) -> Result<bool> {
         let buffer = self.block.take().map(Cursor::into_buffer).unwrap_or_default();
-        let Some((_, end)) = self.table.group_span(self.group) else { return Ok(false) };
+        let parts = self.table.parts()?;
+        let Some((_, end)) = parts.group_span(self.group) else { return Ok(false) };
         if self.next_frame >= end {
-            if self.group + 1 >= self.table.group_count() {
+            if self.group + 1 >= parts.group_count() {
                 return Ok(false);
             }
             self.group += 1;
@@ -55,7 +56,7 @@ impl TableCursor {
     /// Moves to the first version of a group.
     pub(crate) fn go_to_group(&mut self, group: usize) -> Result<()> {
         self.block = None;
-        let Some((start, _)) = self.table.group_span(group) else { return Ok(()) };
+        let Some((start, _)) = self.table.parts()?.group_span(group) else { return Ok(()) };
         self.group = group;
         self.next_frame = start;
         if self.load_next()? {
@@ -81,8 +82,9 @@ impl TableCursor {
     /// Moves to the first version that is not before this key and sequence.
     pub(crate) fn seek(&mut self, key: &[u8], sequence: u64) -> Result<()> {
         self.block = None;
-        let group = self.table.find_group(key).unwrap_or(0);
-        let Some((start, _)) = self.table.group_span(group) else { return Ok(()) };
+        let parts = self.table.parts()?;
+        let group = parts.find_group(key).unwrap_or(0);
+        let Some((start, _)) = parts.group_span(group) else { return Ok(()) };
         self.group = group;
         self.next_frame = start;
         while self.load_next()? {
@@ -99,13 +101,13 @@ impl TableCursor {
     /// Moves to the last version of the last key below `key`; `None` stands for the end. Says
     /// whether there is one. Costs a group.
     pub(crate) fn last_key_below(&mut self, key: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let parts = self.table.parts()?;
         let from = match key {
-            Some(key) => self.table.find_group(key),
-            None => self.table.group_count().checked_sub(1),
+            Some(key) => parts.find_group(key),
+            None => parts.group_count().checked_sub(1),
         };
         let Some(mut group) = from else { return Ok(None) };
         loop {
-            let end = self.table.group_span(group).map_or(0, |span| span.1);
             self.go_to_group(group)?;
             let mut last: Option<Vec<u8>> = None;
             while let Some(entry) = self.entry() {
@@ -119,7 +121,6 @@ impl TableCursor {
                 }
                 self.advance()?;
             }
-            debug_assert!(end > 0, "a group has frames");
             if last.is_some() {
                 return Ok(last);
             }

@@ -1,15 +1,14 @@
 //! Reading a table: through a mapping where the file system can, else through a cache of blocks.
 //! Derived. A block is used only after its CRC was checked.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cairn_codec::{CodecId, CodecRegistry, SaltedCrc};
-use cairn_index::{Filter, SparseIndex};
 use cairn_vfs::{Mapping, OpenMode, Vfs, VfsFile};
 
 use super::footer::FOOTER_LEN;
+use super::parts::Parts;
 use super::{BLOCK_LEN_MAX, Built, FRAME_HEADER_LEN, Footer, TableCursor, file_name, salt};
 use crate::block::{Block, BlockView, Got};
 use crate::entry::{Entry, EntryRef};
@@ -35,19 +34,15 @@ pub(crate) struct Table {
     path: String,
     file: Arc<dyn VfsFile>,
     mapping: Option<Mapping>,
-    /// A bit for each group whose frames were checked since the table was opened.
-    checked: Vec<AtomicU64>,
     footer: Footer,
-    filter: Filter,
-    sparse: SparseIndex,
-    sums: Bytes,
+    parts: OnceLock<Parts>,
     crc: SaltedCrc,
     codecs: CodecRegistry,
     cache: Arc<BlockCache>,
 }
 
 impl Table {
-    /// Opens a table and checks everything but its blocks.
+    /// Opens a table and checks that it is the one that the manifest means.
     pub(crate) fn open(
         vfs: &dyn Vfs,
         dir: &str,
@@ -77,43 +72,30 @@ impl Table {
         if let Some(mapping) = &mapping {
             mapping.set_limit(len);
         }
-        let part = |position: u64, len: u64| -> Result<Bytes> {
-            let len = usize::try_from(len).map_err(|_| corrupt("a part does not fit memory"))?;
-            if let Some(bytes) = mapping.as_ref().and_then(|mapping| mapping.bytes(position, len)) {
-                return Ok(bytes);
-            }
-            let mut bytes = vec![0; len];
-            file.read_exact_at(position, &mut bytes)?;
-            Ok(bytes.into())
-        };
-        let filter_at = footer.frames_len;
-        let sparse_at = filter_at + footer.filter_len;
-        let sums_at = sparse_at + footer.sparse_len;
-        let filter = Filter::open(part(filter_at, footer.filter_len)?)?;
-        let sparse = SparseIndex::open(part(sparse_at, footer.sparse_len)?)?;
-        let sums = part(sums_at, footer.groups * 8)?;
-        if crc.checksum(&sums) != footer.sums_crc {
-            return Err(Error::corrupt(&path, sums_at, "the CRC of the sums is wrong"));
+        let (codecs, cache) = (codecs.clone(), cache.clone());
+        let parts = OnceLock::new();
+        Ok(Self { facts, path, file, mapping, footer, parts, crc, codecs, cache })
+    }
+
+    /// What leads to the blocks; read when it is first needed.
+    pub(super) fn parts(&self) -> Result<&Parts> {
+        if let Some(parts) = self.parts.get() {
+            return Ok(parts);
         }
-        let groups = sparse.view().len();
-        if groups as u64 != footer.groups || sparse.view().end() != footer.frames_len {
-            return Err(Error::corrupt(&path, sparse_at, "the sparse index is of another table"));
+        let read = |position, len| self.read_part(position, len);
+        let parts = Parts::load(&self.path, &self.footer, &self.crc, read)?;
+        Ok(self.parts.get_or_init(|| parts))
+    }
+
+    fn read_part(&self, position: u64, len: u64) -> Result<Bytes> {
+        let too_long = || Error::corrupt(&self.path, position, "a part does not fit memory");
+        let len = usize::try_from(len).map_err(|_| too_long())?;
+        if let Some(bytes) = self.mapping.as_ref().and_then(|map| map.bytes(position, len)) {
+            return Ok(bytes);
         }
-        let checked = (0..groups.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self {
-            facts,
-            file,
-            mapping,
-            checked,
-            footer,
-            filter,
-            sparse,
-            sums,
-            crc,
-            codecs: codecs.clone(),
-            cache: cache.clone(),
-            path,
-        })
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(position, &mut bytes)?;
+        Ok(bytes.into())
     }
 
     /// Whether a key lies between its first and its last one.
@@ -122,36 +104,15 @@ impl Table {
     }
 
     /// Whether it may hold a key, by the hash of the key; `false` is certain.
-    pub(crate) fn may_contain(&self, hash: u64) -> bool {
-        self.filter.may_contain_hash(hash)
-    }
-
-    pub(crate) fn group_count(&self) -> usize {
-        self.sparse.view().len()
-    }
-
-    /// The group that a key is in, if it is in the table at all.
-    pub(crate) fn find_group(&self, key: &[u8]) -> Option<usize> {
-        self.sparse.view().find(key)
-    }
-
-    /// Where the frames of a group are.
-    pub(crate) fn group_span(&self, group: usize) -> Option<(u64, u64)> {
-        let view = self.sparse.view();
-        let start = view.position(group)?;
-        Some((start, view.position(group + 1).unwrap_or(self.footer.frames_len)))
-    }
-
-    /// All weights before a group; of the whole table for the group behind the last.
-    fn sum_before(&self, group: usize) -> i64 {
-        let sum = self.sums.as_chunks::<8>().0.get(group);
-        sum.map_or(self.footer.weight, |sum| i64::from_le_bytes(*sum))
+    pub(crate) fn may_contain(&self, hash: u64) -> Result<bool> {
+        Ok(self.parts()?.may_contain(hash))
     }
 
     /// The sum of the weights of all keys below this one.
     pub(crate) fn weight_below(self: &Arc<Self>, key: &[u8]) -> Result<i64> {
-        let Some(group) = self.find_group(key) else { return Ok(0) };
-        let mut sum = self.sum_before(group);
+        let parts = self.parts()?;
+        let Some(group) = parts.find_group(key) else { return Ok(0) };
+        let mut sum = parts.sum_before(group);
         let mut cursor = TableCursor::new(self.clone());
         cursor.go_to_group(group)?;
         while let Some(entry) = cursor.entry() {
@@ -191,10 +152,13 @@ impl Table {
         sequence: u64,
         look: &mut dyn FnMut(&EntryRef<'_>),
     ) -> Result<bool> {
-        let Some(group) = self.find_group(key) else { return Ok(false) };
-        let Some((mut position, end)) = self.group_span(group) else { return Ok(false) };
+        let parts = self.parts()?;
+        let Some(group) = parts.find_group(key) else { return Ok(false) };
+        let Some((mut position, end)) = parts.group_span(group) else { return Ok(false) };
+        let is_checked = parts.is_checked(group);
         while position < end {
-            if let Some((bytes, next)) = self.checked_slice(group, position) {
+            let checked = if is_checked { self.checked_slice(position) } else { None };
+            if let Some((bytes, next)) = checked {
                 let view = BlockView::open(bytes);
                 match view.and_then(|view| view.get(key, sequence)) {
                     Some(Got::Found(entry)) => look(&entry),
@@ -224,8 +188,8 @@ impl Table {
 
     /// The content of an uncompressed frame that is mapped and was checked before, and where the
     /// next frame begins.
-    fn checked_slice(&self, group: usize, position: u64) -> Option<(&[u8], u64)> {
-        let mapping = self.mapping.as_ref().filter(|_| self.is_checked(group))?;
+    fn checked_slice(&self, position: u64) -> Option<(&[u8], u64)> {
+        let mapping = self.mapping.as_ref()?;
         let header = mapping.slice(position, FRAME_HEADER_LEN)?;
         let [0, _, _, _, s0, s1, s2, s3, ..] = *header else { return None };
         let stored_len = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
@@ -253,12 +217,11 @@ impl Table {
         let mapped = self.mapping.as_ref().and_then(|map| map.bytes(start, stored_len));
         if let (Some(bytes), CodecId::NONE) = (&mapped, codec) {
             // The kernel's page cache is the cache.
-            if !self.is_checked(group) {
+            let parts = self.parts()?;
+            if !parts.is_checked(group) {
                 self.check(&header, bytes, position)?;
-                let next_group = self.group_span(group).map(|span| span.1);
-                if next_group == Some(next) && self.group_span(group).map(|s| s.0) == Some(position)
-                {
-                    self.set_checked(group);
+                if parts.group_span(group) == Some((position, next)) {
+                    parts.set_checked(group);
                 }
             }
             let block = Block::open(bytes.clone()).ok_or(corrupt("a block is not one"))?;
@@ -298,21 +261,11 @@ impl Table {
         Ok(())
     }
 
-    fn is_checked(&self, group: usize) -> bool {
-        let word = self.checked.get(group / 64).map_or(0, |word| word.load(Ordering::Relaxed));
-        word & (1 << (group % 64)) != 0
-    }
-
-    fn set_checked(&self, group: usize) {
-        if let Some(word) = self.checked.get(group / 64) {
-            word.fetch_or(1 << (group % 64), Ordering::Relaxed);
-        }
-    }
-
     /// Reads every block and checks order, sums and counts.
     pub(crate) fn verify(self: &Arc<Self>) -> Result<()> {
         let corrupt = |cause| Error::corrupt(&self.path, 0, cause);
-        self.checked.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        let parts = self.parts()?;
+        parts.forget_checks();
         let mut cursor = TableCursor::new(self.clone());
         cursor.go_to_group(0)?;
         let (mut versions, mut weight) = (0, 0);
@@ -323,7 +276,7 @@ impl Table {
             if !in_order {
                 return Err(corrupt("its versions are out of order"));
             }
-            if !self.may_contain(cairn_index::key_hash(entry.key)) {
+            if !parts.may_contain(cairn_index::key_hash(entry.key)) {
                 return Err(corrupt("its filter denies a key that it has"));
             }
             versions += 1;
