@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
     pub(crate) members: Mutex<Groups>,
     pub(crate) random: RandomPool,
+    /// Tree over the log, once somebody asks for a proof.
+    pub(crate) proofs: crate::proof::Slot,
 }
 
 /// How an engine is opened.
@@ -112,7 +114,8 @@ impl Engine {
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
         let random = RandomPool::default();
-        let shared = Shared { log, keys, view, recent, standings, members, random };
+        let proofs = crate::proof::Slot::default();
+        let shared = Shared { log, keys, view, recent, standings, members, random, proofs };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
         Ok(engine)
@@ -238,8 +241,9 @@ impl Engine {
     /// As [`Log::retain`].
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         self.carry_topics_forward()?;
-        // Versions that can be read, and leases, live in their records.
-        let needed = [retention.keep_from, self.shared.keys.oldest_needed()];
+        let block = self.prepare_proofs_for_retention()?;
+        // Versions that can be read, leases, and blocks of the graph live in their records.
+        let needed = [retention.keep_from, self.shared.keys.oldest_needed(), block];
         let keep_from = needed.into_iter().flatten().min();
         Ok(self.shared.log.retain(&Retention { keep_from, ..*retention })?)
     }

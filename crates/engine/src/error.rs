@@ -113,6 +113,9 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// The tree over the records could not be kept.
+    #[error("keeping the proofs of the log: {0}")]
+    Proof(std::sync::Arc<crate::proof::Error>),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] cairn_segment::Error),
@@ -137,6 +140,7 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Proof(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }
     }

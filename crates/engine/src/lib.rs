@@ -35,6 +35,7 @@ mod keys;
 mod membership;
 pub mod metadata;
 mod producer;
+pub mod proof;
 mod random;
 mod read;
 mod retention;

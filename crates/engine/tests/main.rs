@@ -5,6 +5,9 @@ mod asynchronous;
 mod keys;
 mod membership;
 mod producers;
+mod proof_crashes;
+mod proof_keys;
+mod proofs;
 mod retention;
 
 use cairn_engine::*;
