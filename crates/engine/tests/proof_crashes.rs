@@ -19,12 +19,8 @@ fn lives() -> u64 {
 }
 
 fn open(disk: &SimVfs, seed: u64, durability: Durability) -> Result<Engine, cairn_engine::Error> {
-    let config = LogConfig {
-        segment_size: 64 << 10,
-        background: false,
-        durability,
-        ..LogConfig::default()
-    };
+    let config =
+        LogConfig { segment_size: 64 << 10, background: false, durability, ..LogConfig::default() };
     let log = Log::options()
         .vfs(Arc::new(disk.clone()))
         .clock(Arc::new(ManualClock::default()))
@@ -91,7 +87,11 @@ fn live(seed: u64, durability: Durability) {
             Ok(()) => unreachable!("it ends when the disk does"),
             Err(error) => assert!(disk.is_down(), "seed {seed}: {error}"),
         }
-        if rng.below(4) == 0 { disk.process_crash() } else { disk.power_crash() }
+        if rng.below(4) == 0 {
+            disk.process_crash()
+        } else {
+            disk.power_crash()
+        }
         let engine = open(&disk, seed, durability).expect("recovers");
         if engine.log().visible_end() > Lsn::ZERO {
             judge(&engine, &handed_out);

@@ -52,7 +52,8 @@ fn every_answer_of_the_map_is_that_of_a_model() {
                 panic!("a history");
             };
             let said: Vec<_> = versions.iter().map(|v| (v.modified.main, !v.tombstone)).collect();
-            let known: Vec<_> = history.iter().map(|(rev, value)| (*rev, value.is_some())).collect();
+            let known: Vec<_> =
+                history.iter().map(|(rev, value)| (*rev, value.is_some())).collect();
             assert_eq!(said, known);
             for _ in 0..5 {
                 let revision = 1 + rng.below(newest);
@@ -144,8 +145,7 @@ fn histories_of_dropped_segments_need_the_saved_map() {
     fill(&engine, 2000);
     space.put("a", "new").expect("puts");
     engine.keys().compact(engine.revision()).expect("compacts");
-    let retention =
-        Retention { before: Some(engine.log().visible_end()), ..Retention::default() };
+    let retention = Retention { before: Some(engine.log().visible_end()), ..Retention::default() };
     let dropped = engine.retain(&retention).expect("retains");
     assert!(dropped.segment_count > 0, "{dropped:?}");
     drop((space, engine));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cairn_engine::proof::{Error, Policy, Standing, check};
 use cairn_engine::{Engine, NewEvent, TopicConfig};
 use cairn_merkle::hash::leaf_hash;
-use cairn_merkle::log::{TreeHead, Tree, consistency};
+use cairn_merkle::log::{Tree, TreeHead, consistency};
 use cairn_merkle::note::{Checkpoint, KeyName, Note, SignatureKind, Signer};
 use cairn_merkle::proof_file::ProofFile;
 use cairn_segment::{Log, LogConfig, RecordKind, Retention};
@@ -17,12 +17,8 @@ pub(crate) fn open(vfs: &MemVfs) -> Engine {
 }
 
 fn open_with(vfs: &MemVfs, durability: Durability) -> Engine {
-    let config = LogConfig {
-        segment_size: 64 << 10,
-        background: false,
-        durability,
-        ..LogConfig::default()
-    };
+    let config =
+        LogConfig { segment_size: 64 << 10, background: false, durability, ..LogConfig::default() };
     let log = Log::options()
         .vfs(Arc::new(vfs.clone()))
         .clock(Arc::new(ManualClock::default()))
@@ -168,7 +164,10 @@ fn damaged_lost_and_foreign_tiles_are_built_again() {
             1 => vfs.remove("proofs/tree").expect("removes"),
             2 => flip(&vfs, "tiles/tile/0/000", 77),
             3 => vfs.remove("tiles/tile/0/001").expect("removes"),
-            _ => vfs.open("tiles/tile/0/001", OpenMode::ReadWrite).expect("opens").set_len(9)
+            _ => vfs
+                .open("tiles/tile/0/001", OpenMode::ReadWrite)
+                .expect("opens")
+                .set_len(9)
                 .expect("cuts"),
         }
         let engine = open(&vfs);

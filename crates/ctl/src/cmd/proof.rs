@@ -4,11 +4,13 @@ mod dag;
 mod heads;
 mod make;
 mod offline;
+mod shown;
 
 pub use dag::run as dag;
 pub use heads::{checkpoint, consistency, head, tiles, verify_against, vkey};
 pub use make::prove;
 pub use offline::verify_proof;
+pub use shown::tour;
 
 use std::path::Path;
 

@@ -47,8 +47,8 @@ impl Checked {
     /// # Errors
     /// [`Error::Refused`] when they are not.
     pub fn check_payload(&self, payload: &[u8]) -> Result<()> {
-        let same = self.payload_len == payload.len() as u64
-            && self.payload_hash == hash::payload(payload);
+        let same =
+            self.payload_len == payload.len() as u64 && self.payload_hash == hash::payload(payload);
         if same { Ok(()) } else { Err(Error::Refused("the payload is not that of the record")) }
     }
 }
@@ -64,11 +64,7 @@ pub fn record(bytes: &[u8], leaf: Option<&[u8]>, keys: &[Verifier]) -> Result<Ch
 }
 
 /// Checks a proof file that was parsed.
-pub(super) fn checked(
-    file: &ProofFile,
-    leaf: Option<&[u8]>,
-    keys: &[Verifier],
-) -> Result<Checked> {
+pub(super) fn checked(file: &ProofFile, leaf: Option<&[u8]>, keys: &[Verifier]) -> Result<Checked> {
     let extra = Some(file.extra()).filter(|extra| !extra.is_empty());
     let leaf = match (extra, leaf) {
         (Some(extra), Some(leaf)) if extra != leaf => {

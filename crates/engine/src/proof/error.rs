@@ -150,7 +150,9 @@ impl Error {
     pub(super) fn is_damaged_tile(&self) -> bool {
         use cairn_merkle::Error as E;
         match self {
-            Self::Merkle(E::Corrupt { .. } | E::MissingTile { .. } | E::DamagedTiles { .. }) => true,
+            Self::Merkle(E::Corrupt { .. } | E::MissingTile { .. } | E::DamagedTiles { .. }) => {
+                true
+            }
             Self::Merkle(E::Vfs(error)) => {
                 matches!(error.kind, cairn_vfs::FaultKind::UnexpectedEof)
             }

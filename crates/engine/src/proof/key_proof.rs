@@ -87,9 +87,8 @@ impl KeyProofFile {
             let rest = lines.next().and_then(|line| line.strip_prefix(name));
             rest.and_then(|rest| rest.strip_prefix(' ')).ok_or(malformed("a line is missing"))
         };
-        let base64 = |text: &str| {
-            STANDARD.decode(text).map_err(|_| malformed("it is not canonical base64"))
-        };
+        let base64 =
+            |text: &str| STANDARD.decode(text).map_err(|_| malformed("it is not canonical base64"));
         let keyspace = number(field("keyspace")?)?;
         let key = base64(field("key")?)?;
         let question = match field("question")? {

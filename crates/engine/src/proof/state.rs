@@ -22,9 +22,9 @@ use cairn_merkle::log::TreeHead;
 use cairn_types::Lsn;
 use cairn_vfs::Vfs;
 
+use super::Result;
 use super::files::{self, Keep};
 use super::records::{Found, KEYS_MAX};
-use super::Result;
 
 const PATH: &str = "proofs/tree";
 const MAGIC: [u8; 8] = *b"CRNptre1";
@@ -112,7 +112,11 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let found = Found { keys: vec!["a+00000000+x".into(), "b".into()], recorded_size: 3, map_root: Some(Lsn::new(5)) };
+        let found = Found {
+            keys: vec!["a+00000000+x".into(), "b".into()],
+            recorded_size: 3,
+            map_root: Some(Lsn::new(5)),
+        };
         let state = TreeState { head: TreeHead::empty(), synced_size: 9, found };
         let bytes = state.encode(&[7; 16]);
         assert_eq!(TreeState::decode(&bytes, &[7; 16]), Some(state));

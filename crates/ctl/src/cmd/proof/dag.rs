@@ -137,7 +137,9 @@ fn verify(cli: &Cli, dag: &Graph, roots: &[Cid], out: &mut impl Write) -> Result
 
 fn fault_text(fault: &Fault) -> String {
     match fault {
-        Fault::Missing { cid, parent: Some(parent) } => format!("missing: {cid}, linked by {parent}"),
+        Fault::Missing { cid, parent: Some(parent) } => {
+            format!("missing: {cid}, linked by {parent}")
+        }
         Fault::Missing { cid, parent: None } => format!("missing: {cid}, a root"),
         Fault::Altered { cid, found } => format!("altered: {cid} hashes to {found}"),
         Fault::NotANode { cid } => format!("no node: {cid}"),
