@@ -11,6 +11,16 @@ import hashlib
 import struct
 import sys
 
+
+class Refused(Exception):
+    pass
+
+
+def need(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
 # --- Ed25519, RFC 8032 section 5.1 ------------------------------------------------------------
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -59,15 +69,6 @@ def signed(key, message, signature):
 
 
 # --- the file ---------------------------------------------------------------------------------
-class Refused(Exception):
-    pass
-
-
-def need(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
 def b64(text, length=None):
     data = base64.b64decode(text, validate=True)
     need(base64.b64encode(data).decode() == text, "base64 in another form")
