@@ -219,6 +219,18 @@ fn the_graph_is_kept_linked_verified_and_exported() {
     stdout(&run(&["prove", "--lsn", &lsn, "--out", text(&out)]));
 }
 
+#[test]
+fn the_worked_example_of_the_page_holds() {
+    let page = include_str!("../../../docs/proofs.md");
+    let blocks: Vec<&str> =
+        page.split("```").filter_map(|block| block.strip_prefix("text\n")).collect();
+    let [vkey, proof] = blocks[..] else { panic!("a key and a proof, not {blocks:?}") };
+    let key = vkey.trim_end().parse().expect("a key");
+    let checked = check::record(proof.as_bytes(), None, &[key]).expect("holds");
+    checked.check_payload(b"red").expect("the value");
+    assert_eq!((checked.lsn.get(), checked.head.size), (1, 3));
+}
+
 /// One random change of a file that is not the file.
 fn mutated(bytes: &[u8], rng: &SeededRng) -> Vec<u8> {
     let below = |bound: usize| usize::try_from(rng.below(bound as u64)).expect("small");
