@@ -7,6 +7,7 @@ mod membership;
 mod producers;
 mod proof_crashes;
 mod proof_keys;
+mod proof_oracles;
 mod proofs;
 mod retention;
 
