@@ -8,6 +8,7 @@ mod producers;
 mod proof_crashes;
 mod proof_keys;
 mod proof_oracles;
+mod proof_threads;
 mod proofs;
 mod retention;
 

@@ -239,7 +239,9 @@ impl HistorySource for LogHistory<'_> {
     ) -> Result<VersionLeaf, Box<dyn std::error::Error + Send + Sync>> {
         // What retention dropped is missing at the beginning.
         let places = self.view.places.get(path).map(Vec::as_slice).unwrap_or_default();
-        let missing = self.view.map.version_count(path).saturating_sub(places.len() as u64);
+        let end = self.view.map.head().lsn_end;
+        let taken = places.partition_point(|place| place.lsn < end) as u64;
+        let missing = self.view.map.version_count(path).saturating_sub(taken);
         let found = index.checked_sub(missing).and_then(|at| usize::try_from(at).ok());
         let place = found.and_then(|at| places.get(at));
         let place = place.ok_or("this version's record was dropped by retention")?;
