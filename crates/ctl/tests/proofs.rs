@@ -255,6 +255,7 @@ fn python() -> Option<PathBuf> {
     works.is_ok_and(|output| output.status.success()).then(|| "python3".into())
 }
 
+/// `CAIRN_MUTATIONS` sets how many.
 #[test]
 fn a_verifier_in_another_language_agrees_and_both_refuse_every_mutation() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -280,7 +281,9 @@ fn a_verifier_in_another_language_agrees_and_both_refuse_every_mutation() {
     let keys = [vkey.parse().expect("a key")];
     let bytes = std::fs::read(&proof).expect("reads");
     check::record(&bytes, None, &keys).expect("holds");
-    let (count, seed) = (if cfg!(debug_assertions) { 1000 } else { 10_000 }, 4);
+    let asked = std::env::var("CAIRN_MUTATIONS").ok().and_then(|text| text.parse().ok());
+    let count = asked.unwrap_or(if cfg!(debug_assertions) { 1000 } else { 10_000 });
+    let seed = 4;
     println!("{count} mutations, seed {seed}");
     let rng = SeededRng::new(seed);
     let mut paths = Vec::new();

@@ -50,6 +50,15 @@ fn proofs(c: &mut Criterion) {
                 .sum()
         });
     });
+    group.bench_function("read and hash 10,000, without the tree", |b| {
+        b.iter(|| {
+            let mut scan = engine.log().scan(Lsn::new(10));
+            for _ in 0..10_000 {
+                let record = scan.next_record().expect("reads").expect("there");
+                std::hint::black_box(record.leaf());
+            }
+        });
+    });
     group.throughput(Throughput::Elements(1));
     let (rng, size) = (SeededRng::new(1), proofs.checkpoint().expect("signs").head.size);
     group.bench_function("prove a record, at random", |b| {
