@@ -33,6 +33,7 @@
 
 pub use cairn_codec as codec;
 pub use cairn_engine as engine;
+pub use cairn_merkle as merkle;
 pub use cairn_mvcc as keys;
 pub use cairn_segment as log;
 pub use cairn_types as types;

@@ -165,6 +165,20 @@ pub fn leaf_of(record: &RecordView<'_>, payload: &[u8]) -> LeafHash {
     }
 }
 
+/// The canonical statement of a stored record: what its leaf is the hash of. `None` when only the
+/// leaf is left.
+#[must_use]
+pub fn statement_of(record: &RecordView<'_>, payload: &[u8]) -> Option<Vec<u8>> {
+    let payload_hash = match &record.content {
+        view::Content::Dropped(_) => return None,
+        view::Content::Erased(payload_hash) => *payload_hash,
+        view::Content::Payload(_) => hash::payload(payload),
+    };
+    let mut statement = Vec::with_capacity(128);
+    record.statement().canonical(&payload_hash, &mut statement);
+    Some(statement)
+}
+
 /// Bytes of the restart table of a batch.
 pub(crate) fn restart_table_len(record_count: u32) -> usize {
     (record_count.saturating_sub(1) / RESTART_INTERVAL) as usize * RESTART_LEN

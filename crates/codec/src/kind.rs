@@ -41,16 +41,24 @@ impl RecordKind {
     pub const STREAM_TRIMMED: Self = Self(14);
     /// Commands up to a position are in the log with this record's batch.
     pub const APPLIED: Self = Self(15);
+    /// A key that signs checkpoints of the log.
+    pub const SIGNING_KEY: Self = Self(32);
+    /// A signed checkpoint of the tree over all records.
+    pub const TREE_HEAD: Self = Self(33);
+    /// A block of the content-addressed graph.
+    pub const DAG_BLOCK: Self = Self(34);
+    /// A named root of the content-addressed graph.
+    pub const DAG_ROOT: Self = Self(35);
     /// The first kind that is free for users of the log alone.
     pub const USER: Self = Self(128);
 
     /// A kind by number.
     ///
     /// # Errors
-    /// [`Error::UnknownKind`] for the reserved numbers 16 to 127.
+    /// [`Error::UnknownKind`] for the reserved numbers 16 to 31 and 36 to 127.
     pub const fn new(number: u8) -> Result<Self, Error> {
         match number {
-            16..=127 => Err(Error::UnknownKind(number)),
+            16..=31 | 36..=127 => Err(Error::UnknownKind(number)),
             _ => Ok(Self(number)),
         }
     }
@@ -62,7 +70,8 @@ impl RecordKind {
     }
 
     /// Whether records of this kind number their stream densely and are found by sequence:
-    /// events, the records of topics, groups and producers, and all kinds that users define.
+    /// events, the records of topics, groups and producers, blocks and roots of the graph, and
+    /// all kinds that users define.
     #[must_use]
     pub const fn is_sequenced(self) -> bool {
         matches!(
@@ -74,6 +83,8 @@ impl RecordKind {
                 | Self::PRODUCER
                 | Self::STREAM_TRIMMED
                 | Self::APPLIED
+                | Self::DAG_BLOCK
+                | Self::DAG_ROOT
         ) || self.0 >= Self::USER.0
     }
 }
@@ -97,6 +108,10 @@ impl fmt::Display for RecordKind {
             13 => "compaction",
             14 => "stream-trimmed",
             15 => "applied",
+            32 => "signing-key",
+            33 => "tree-head",
+            34 => "dag-block",
+            35 => "dag-root",
             number => return write!(f, "user-{number}"),
         };
         f.pad(name)

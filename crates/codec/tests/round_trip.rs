@@ -78,3 +78,30 @@ proptest! {
         prop_assert_eq!(header.raw_len as usize, kept_len);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_canonical_statement_has_one_form(record in plain(), at in any::<usize>(), bit in 0..8) {
+        let (bytes, _) = encode_plain(std::slice::from_ref(&record), Compression::None);
+        let header = BatchHeader::decode(&bytes, &crc()).expect("valid");
+        let view = BatchView::new(&header, &bytes[BATCH_HEADER_LEN..]).expect("valid");
+        let stored = view.records().next().expect("one").expect("valid");
+        let statement = statement_of(&stored, &record.payload).expect("whole");
+        prop_assert_eq!(hash::leaf(&statement), leaf_of(&stored, &record.payload));
+        let (decoded, payload) =
+            batch::statement::Statement::decode_canonical(&statement).expect("valid");
+        prop_assert_eq!(decoded, stored.statement());
+        prop_assert_eq!(payload, hash::payload(&record.payload));
+        // Whatever else decodes says something else, in its own one form.
+        let mut changed = statement.clone();
+        let at = at % changed.len();
+        changed[at] ^= 1_u8 << bit;
+        for bytes in [&changed[..], &statement[..at]] {
+            if let Ok((other, payload)) = batch::statement::Statement::decode_canonical(bytes) {
+                let mut again = Vec::new();
+                other.canonical(&payload, &mut again);
+                prop_assert_eq!(again, bytes);
+            }
+        }
+    }
+}

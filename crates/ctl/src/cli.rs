@@ -1,6 +1,7 @@
 //! Arguments.
 
 pub mod keys;
+pub mod proof;
 
 use std::path::PathBuf;
 
@@ -150,8 +151,26 @@ pub enum Command {
     Shell,
     /// Measure keys on this machine.
     Bench(keys::Bench),
-    /// Check every byte of the store.
-    Verify,
+    /// Check every byte of the store; with --against also that it is the log of a checkpoint.
+    Verify(proof::Verify),
+    /// Print size and root of the tree over all durable records, and what was signed.
+    Head,
+    /// Print the public key that checks this log's signatures (C2SP verifier key).
+    Vkey(proof::Vkey),
+    /// Sign the head of everything that is durable.
+    Checkpoint(proof::Checkpoint),
+    /// Write a proof that somebody without the store can check.
+    Prove(proof::Prove),
+    /// Check a proof, offline: no store is opened.
+    VerifyProof(proof::VerifyProof),
+    /// Print the hashes that show that the log only grew.
+    Consistency(proof::Consistency),
+    /// The tree as static files.
+    #[command(subcommand)]
+    Tiles(proof::Tiles),
+    /// A content-addressed graph of nodes, kept in the log.
+    #[command(subcommand)]
+    Dag(proof::Dag),
     /// Print figures of the store.
     Stats,
     /// Print records as they lie in the log.

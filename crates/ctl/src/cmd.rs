@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod keys;
 mod lease;
+mod proof;
 mod read;
 mod repair;
 mod shell;
@@ -61,7 +62,18 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Restore(args) => backup::restore(cli, args, out),
         Command::Snapshot(command) => snapshot::run(cli, command, out),
         Command::Bench(args) => bench::run(cli, args, out),
-        Command::Verify => check::verify(cli, out),
+        Command::Verify(args) => match &args.against {
+            None => check::verify(cli, out),
+            Some(note) => proof::verify_against(cli, args, note, out),
+        },
+        Command::Head => proof::head(cli, out),
+        Command::Vkey(args) => proof::vkey(cli, args, out),
+        Command::Checkpoint(args) => proof::checkpoint(cli, args, out),
+        Command::Prove(args) => proof::prove(cli, args, out),
+        Command::VerifyProof(args) => proof::verify_proof(cli, args, out),
+        Command::Consistency(args) => proof::consistency(cli, args, out),
+        Command::Tiles(command) => proof::tiles(cli, command, out),
+        Command::Dag(command) => proof::dag(cli, command, out),
         Command::Stats => check::stats(cli, out),
         Command::Inspect(args) => check::inspect(cli, args, out),
         Command::Repair { yes } => repair::run(cli, *yes, out),

@@ -14,6 +14,18 @@ impl std::fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
+/// Something that is not what it should be, by a proof or for want of one.
+#[derive(Debug)]
+pub struct Refused(pub String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// Something a user named that is not there.
 #[derive(Debug)]
 pub struct NotFound(pub String);
@@ -29,7 +41,7 @@ impl std::error::Error for NotFound {}
 /// The exit code for an error: 1 not found, 2 usage, 3 damaged, 4 unavailable.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<Damaged>() {
+        if cause.is::<Damaged>() || cause.is::<Refused>() {
             return 3;
         }
         if cause.is::<NotFound>() {
@@ -48,11 +60,31 @@ pub fn code(error: &anyhow::Error) -> u8 {
                 _ => 4,
             };
         }
+        if let Some(kind) = proof_kind(cause) {
+            return match kind {
+                ErrorKind::NotFound => 1,
+                ErrorKind::Invalid | ErrorKind::Conflict => 2,
+                // What is not proven is not believed.
+                ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::Denied => 3,
+                _ => 4,
+            };
+        }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return if io.kind() == std::io::ErrorKind::NotFound { 1 } else { 4 };
         }
     }
     2
+}
+
+/// What an error of proofs asks for.
+fn proof_kind(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    use cairndb::engine::proof;
+    use cairndb::merkle;
+    let proof = cause.downcast_ref::<proof::Error>().map(proof::Error::kind);
+    let tree = cause.downcast_ref::<merkle::Error>().map(merkle::Error::kind);
+    let map = cause.downcast_ref::<merkle::map::Error>().map(merkle::map::Error::kind);
+    let dag = cause.downcast_ref::<merkle::dag::Error>().map(merkle::dag::Error::kind);
+    proof.or(tree).or(map).or(dag)
 }
 
 /// Whether the reader of our output went away, as `head` does.

@@ -2,6 +2,7 @@
 
 mod kernel;
 mod keys;
+mod proofs;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

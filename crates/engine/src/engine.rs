@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) figures: Figures,
     /// Held while a command is applied: one at a time, in order.
     pub(crate) applying: Mutex<()>,
+    /// Tree over the log, once somebody asks for a proof.
+    pub(crate) proofs: crate::proof::Slot,
 }
 
 /// How an engine is opened.
@@ -159,6 +161,7 @@ impl Engine {
             space,
             figures: Figures::new(),
             applying: Mutex::new(()),
+            proofs: crate::proof::Slot::default(),
         };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
@@ -299,8 +302,9 @@ impl Engine {
     /// As [`Log::retain`].
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         self.carry_topics_forward()?;
-        // Versions that can be read, and leases, live in their records.
-        let needed = [retention.keep_from, self.shared.keys.oldest_needed()];
+        let block = self.prepare_proofs_for_retention()?;
+        // Versions that can be read, leases, and blocks of the graph live in their records.
+        let needed = [retention.keep_from, self.shared.keys.oldest_needed(), block];
         let keep_from = needed.into_iter().flatten().min();
         Ok(self.shared.log.retain(&Retention { keep_from, ..*retention })?)
     }

@@ -143,6 +143,9 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// The tree over the records could not be kept.
+    #[error("keeping the proofs of the log: {0}")]
+    Proof(std::sync::Arc<crate::proof::Error>),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] cairn_segment::Error),
@@ -170,6 +173,7 @@ impl Error {
             | Self::InvalidCommand { .. }
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } | Self::CommandsMissing { .. } => ErrorKind::Corrupt,
+            Self::Proof(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }
     }

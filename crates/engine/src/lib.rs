@@ -37,6 +37,7 @@ mod membership;
 pub mod metadata;
 mod observe;
 mod producer;
+pub mod proof;
 mod random;
 mod read;
 mod replicate;

@@ -27,7 +27,7 @@ use cairn_types::{LeafHash, PayloadHash, StreamId, Timestamp};
 
 use super::RESTART_INTERVAL;
 use crate::draft::Facts;
-use crate::{RecordKind, varint};
+use crate::{Error, RecordKind, Result, varint};
 
 /// Version of the canonical form.
 pub const STATEMENT_VERSION: u8 = 1;
@@ -98,6 +98,62 @@ impl Statement<'_> {
             out.extend_from_slice(&facts.lease.to_le_bytes());
         }
     }
+}
+
+impl<'a> Statement<'a> {
+    /// Reads the canonical form, of which there is one for each statement; gives the payload's
+    /// hash too.
+    ///
+    /// # Errors
+    /// [`Error::NonCanonical`] for anything else, [`Error::UnknownKind`].
+    pub fn decode_canonical(bytes: &'a [u8]) -> Result<(Self, PayloadHash)> {
+        let wrong = || Error::NonCanonical("canonical statement");
+        let (&[version, kind], rest) = bytes.split_first_chunk().ok_or_else(wrong)?;
+        let (flags, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let (stream, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let (sequence, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let (timestamp, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let (payload_len, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let (payload_hash, rest) = rest.split_first_chunk::<32>().ok_or_else(wrong)?;
+        let (key_len, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let flags = u16::from_le_bytes(*flags);
+        if version != STATEMENT_VERSION || flags > FLAG_KEY | FLAG_FACTS | FLAG_SALTED {
+            return Err(wrong());
+        }
+        let key_len = usize::from(u16::from_le_bytes(*key_len));
+        let (key, rest) = rest.split_at_checked(key_len).ok_or_else(wrong)?;
+        let (facts, rest) = match flags & FLAG_FACTS {
+            0 => (None, rest),
+            _ => decode_facts(rest).ok_or_else(wrong)?,
+        };
+        let has_key = flags & FLAG_KEY != 0;
+        if !rest.is_empty() || (!has_key && key_len > 0) {
+            return Err(wrong());
+        }
+        let statement = Self {
+            kind: RecordKind::new(kind)?,
+            stream: StreamId::new(u32::from_le_bytes(*stream)),
+            sequence: u64::from_le_bytes(*sequence),
+            timestamp: Timestamp::from_micros(i64::from_le_bytes(*timestamp)),
+            key: has_key.then_some(key),
+            facts,
+            salted: flags & FLAG_SALTED != 0,
+            payload_len: u64::from_le_bytes(*payload_len),
+        };
+        Ok((statement, PayloadHash::new(*payload_hash)))
+    }
+}
+
+fn decode_facts(bytes: &[u8]) -> Option<(Option<Facts>, &[u8])> {
+    let (create_revision, rest) = bytes.split_first_chunk()?;
+    let (version, rest) = rest.split_first_chunk()?;
+    let (lease, rest) = rest.split_first_chunk()?;
+    let facts = Facts {
+        create_revision: u64::from_le_bytes(*create_revision),
+        version: u64::from_le_bytes(*version),
+        lease: u64::from_le_bytes(*lease),
+    };
+    Some((Some(facts), rest))
 }
 
 /// What of a record is stored beside its statement.

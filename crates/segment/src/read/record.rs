@@ -77,6 +77,13 @@ impl<'a> RecordRef<'a> {
         cairn_codec::leaf_of(&self.view, self.payload().unwrap_or_default())
     }
 
+    /// The canonical statement, whose RFC 6962 leaf [`leaf`](Self::leaf) is; `None` when the
+    /// cleaner left nothing but the leaf. Hashes the payload.
+    #[must_use]
+    pub fn statement(&self) -> Option<Vec<u8>> {
+        cairn_codec::statement_of(&self.view, self.payload().unwrap_or_default())
+    }
+
     /// A record that owns its bytes.
     #[must_use]
     pub fn to_record(&self) -> Record {

@@ -1,0 +1,73 @@
+//! Small files beside the log: read whole, replaced whole. What they hold says whether it is
+//! truth.
+
+use cairn_vfs::{OpenMode, Vfs, path};
+
+use super::Result;
+
+/// A file's bytes, nothing when there is none. At most `len_max` and one more are read, so a
+/// caller sees that there is too much.
+pub(super) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
+    let file = match vfs.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(len_max.saturating_add(1));
+    let mut bytes = vec![0; len];
+    file.read_exact_at(0, &mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Whether the new content of a file must outlive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It and its name are synced before this returns.
+    Durably,
+    /// It can be made again.
+    Loosely,
+}
+
+/// Puts a file in the place of another, whole or not at all. Files are made for the owner alone.
+pub(super) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Result<()> {
+    let temporary = format!("{path}.tmp");
+    let dir = path::split(path).0;
+    let file = match vfs.open(&temporary, OpenMode::CreateOrOpen) {
+        Err(error) if error.is_not_found() => {
+            vfs.create_dir_all(dir)?;
+            vfs.open(&temporary, OpenMode::CreateOrOpen)?
+        }
+        outcome => outcome?,
+    };
+    // A crash may have left a longer one.
+    file.set_len(0)?;
+    file.write_all_at(0, bytes)?;
+    if keep == Keep::Durably {
+        file.sync_all()?;
+    }
+    vfs.rename(&temporary, path)?;
+    if keep == Keep::Durably {
+        vfs.sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// Removes all files below a directory; the directories stay.
+pub(super) fn clear(vfs: &dyn Vfs, dir: &str) -> Result<()> {
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        let entries = match vfs.list(&dir) {
+            Err(error) if error.is_not_found() => continue,
+            outcome => outcome?,
+        };
+        for entry in entries {
+            let path = format!("{dir}/{}", entry.name);
+            if entry.is_dir {
+                pending.push(path);
+            } else {
+                vfs.remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
