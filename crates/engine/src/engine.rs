@@ -11,6 +11,7 @@ use cairn_segment::{
 };
 use cairn_types::{Offset, StreamId, Topic, limits};
 
+use crate::auth::AuthState;
 use crate::dedup::RecentIds;
 use crate::membership::Groups;
 use crate::metadata::{
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) standings: Mutex<HashMap<StreamId, Standings>>,
     pub(crate) members: Mutex<Groups>,
     pub(crate) random: RandomPool,
+    /// Who may do what; empty until somebody asks for it.
+    pub(crate) auth: AuthState,
 }
 
 /// How an engine is opened.
@@ -112,7 +115,8 @@ impl Engine {
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
         let random = RandomPool::default();
-        let shared = Shared { log, keys, view, recent, standings, members, random };
+        let auth = AuthState::default();
+        let shared = Shared { log, keys, view, recent, standings, members, random, auth };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
         Ok(engine)
@@ -136,6 +140,7 @@ impl Engine {
             view.catch_up(&self.shared.log)?;
             drop(view);
             self.shared.keys.catch_up()?;
+            self.shared.auth.records_moved();
             self.forget_dropped()?;
         }
         Ok(moved)

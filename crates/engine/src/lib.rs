@@ -25,6 +25,7 @@
 mod append;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+pub mod auth;
 mod dedup;
 mod engine;
 pub mod envelope;

@@ -53,6 +53,12 @@ impl Authority {
         )
     }
 
+    /// Whether it allows anything at all: the session or key counts and the user is not disabled.
+    #[must_use]
+    pub const fn is_alive(&self) -> bool {
+        self.dead.is_none()
+    }
+
     /// Whether an API key narrows it to less than its owner may.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
@@ -118,19 +124,21 @@ impl<S: KvStore> AuthService<S> {
         Ok(Authority { dead: None, roles, key, until })
     }
 
-    /// Tells the sink of a decision that was taken with an [`Authority`].
+    /// Tells the sink of a decision that was taken with an [`Authority`], or about somebody
+    /// who did not say who it is.
     pub fn tell_decision(
         &self,
-        principal: &Principal,
+        principal: Option<&Principal>,
         action: Action,
         resource: &Resource,
         decision: Decision,
     ) {
+        let subject = principal.map_or(Subject::Nobody, |principal| Subject::User(principal.user));
         let outcome = match decision {
             Decision::Allow => Ok(()),
             Decision::Deny(cause) => Err(cause),
         };
         let what = What::Check { action, resource: resource.clone() };
-        self.audit(Subject::User(principal.user), what, outcome);
+        self.audit(subject, what, outcome);
     }
 }

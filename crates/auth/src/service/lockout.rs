@@ -67,7 +67,6 @@ impl<S: KvStore> AuthService<S> {
     }
 
     /// The records that make somebody an administrator after a change.
-    #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
     fn administrator(
         &self,
         change: Option<&Change<'_>>,
@@ -89,7 +88,6 @@ impl<S: KvStore> AuthService<S> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
     fn as_administrator(
         &self,
         user: &UserRecord,
