@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod auth;
 mod keys;
 mod membership;
 mod producers;
