@@ -1,5 +1,6 @@
 //! Arguments.
 
+pub mod auth;
 pub mod keys;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use clap::{
 #[command(
     name = "cairn",
     version,
-    after_help = "Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable."
+    after_help = "Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable, 5 not allowed."
 )]
 pub struct Cli {
     /// Directory of the store.
@@ -25,6 +26,9 @@ pub struct Cli {
     /// When an append is acknowledged: sync, buffered or interval:50ms.
     #[arg(long, global = true, default_value = "sync")]
     pub durability: cairndb::types::Durability,
+    /// Who is asking, when auth is enabled.
+    #[command(flatten)]
+    pub access: auth::Access,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -126,6 +130,25 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<keys::Keyspaces>,
     },
+    /// Enable auth, and what belongs to the whole of it.
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Users.
+    #[command(subcommand)]
+    User(auth::User),
+    /// Roles: named lists of permissions.
+    #[command(subcommand)]
+    Role(auth::Role),
+    /// API keys, for programs.
+    #[command(subcommand)]
+    Apikey(auth::ApiKey),
+    /// Sessions, for people.
+    #[command(subcommand)]
+    Session(auth::Session),
+    /// Log in with a password; prints the session's token once.
+    Login(auth::Login),
+    /// Print who did what.
+    Audit(auth::Audit),
     /// Copy the store while it is used; again into the same place copies what is new.
     Backup {
         /// Directory of the backup.

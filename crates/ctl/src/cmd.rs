@@ -1,5 +1,6 @@
 //! The commands.
 
+mod auth;
 mod backup;
 mod bench;
 mod check;
@@ -56,6 +57,13 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
+        Command::Auth(command) => auth::auth(cli, command, out),
+        Command::User(command) => auth::users::run(cli, command, out),
+        Command::Role(command) => auth::roles::run(cli, command, out),
+        Command::Apikey(command) => auth::api_keys::run(cli, command, out),
+        Command::Session(command) => auth::sessions::run(cli, command, out),
+        Command::Login(args) => auth::sessions::login(cli, args, out),
+        Command::Audit(args) => auth::follow::run(cli, args, out),
         Command::Backup { dir } => backup::backup(cli, dir, out),
         Command::Restore(args) => backup::restore(cli, args, out),
         Command::Bench(args) => bench::run(cli, args, out),
@@ -72,8 +80,13 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
     }
 }
 
-/// Opens the store for writing.
+/// Opens the store for writing, for whoever may.
 fn open(cli: &Cli) -> Result<Engine> {
+    auth::gate::pass(cli, open_unchecked(cli)?)
+}
+
+/// Opens the store for writing without asking who wants it.
+fn open_unchecked(cli: &Cli) -> Result<Engine> {
     let config = LogConfig { durability: cli.durability, ..LogConfig::default() };
     let engine = Engine::open_with(&cli.store, config)
         .with_context(|| format!("opening {}", cli.store.display()))?;
@@ -87,9 +100,11 @@ fn open(cli: &Cli) -> Result<Engine> {
     Ok(engine)
 }
 
-/// Opens the store for reading, beside a process that may be writing it.
+/// Opens the store for reading, beside a process that may be writing it, for whoever may.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
-    Engine::open_read_only(&cli.store).with_context(|| format!("opening {}", cli.store.display()))
+    let engine = Engine::open_read_only(&cli.store)
+        .with_context(|| format!("opening {}", cli.store.display()))?;
+    auth::gate::pass(cli, engine)
 }
 
 /// Opens the store for reading; when leases have expired and nobody writes the store, they are

@@ -37,6 +37,7 @@ pub use events::{GuardedConsumer, GuardedEvents, GuardedSubscription};
 pub use guarded::Guarded;
 pub use keyspace::{GuardedKeyspace, GuardedWatcher};
 pub use records::EngineKv;
+pub use requests::range as keys_of;
 pub use transaction::GuardedTransaction;
 
 use crate::{Engine, Error, Result};

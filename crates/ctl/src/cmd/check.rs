@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use cairndb::codec::CodecRegistry;
-use cairndb::log::{Error, Log, VerifyReport, verify_store};
+use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
 use serde_json::json;
 
@@ -90,7 +90,8 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
 
 /// Prints records as they lie in the log.
 pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
-    let log = Log::open_read_only(&cli.store)?;
+    let engine = open_read_only(cli)?;
+    let log = engine.log();
     let from = Lsn::new(args.from).max(log.start_lsn());
     let mut scan = log.scan(from);
     for _ in 0..args.limit {

@@ -85,6 +85,7 @@ fn one(shell: &Cli, text: &str, out: &mut impl Write) -> Result<()> {
                 store: shell.store.clone(),
                 json: shell.json || parsed.json,
                 durability: shell.durability,
+                access: shell.access.clone(),
                 command: parsed.command,
             };
             if let Err(error) = super::run_into(&cli, out) {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use cairn_auth::{
-    Action, AdminArea, ApiKeyId, ApiKeyInfo, ApiKeyRequest, IssuedApiKey, Permission, Resource,
-    RoleInfo, RoleName, Secret, SessionId, SessionInfo, UserId, UserInfo, Username,
+    Action, AdminArea, ApiKeyId, ApiKeyInfo, ApiKeyRequest, IssuedApiKey, KeyProvider, Permission,
+    Resource, RoleInfo, RoleName, Secret, SessionId, SessionInfo, UserId, UserInfo, Username,
 };
 
 use super::acting::{Acting, AdmissionLost};
@@ -249,6 +249,14 @@ impl Guarded {
     pub fn revoke_api_key(&self, id: ApiKeyId) -> Result<()> {
         let own = self.owns_api_key(id)?;
         self.act(Action::Manage, AdminArea::ApiKeys, own, |auth| auth.revoke_api_key(id))
+    }
+
+    /// Puts the data keys under another master key; needs `Manage` on [`AdminArea::Keys`].
+    ///
+    /// # Errors
+    /// [`Error::Denied`]; [`Error::Auth`].
+    pub fn rotate_master_key(&self, new: &dyn KeyProvider) -> Result<()> {
+        self.act(Action::Manage, AdminArea::Keys, false, |auth| auth.rotate_master_key(new))
     }
 
     fn owns_api_key(&self, id: ApiKeyId) -> Result<bool> {

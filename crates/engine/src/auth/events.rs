@@ -4,16 +4,12 @@
 use std::time::Duration;
 
 use cairn_auth::{Action, Resource};
-use cairn_types::{Event, Offset, Topic};
+use cairn_types::{Event, Offset};
 
 use super::Guarded;
 use crate::{Consumer, Events, From, Result, Subscription};
 
 impl Guarded {
-    fn topic(topic: &str) -> Result<Resource> {
-        Ok(Resource::Topic(Topic::new(topic)?))
-    }
-
     /// Events of a partition from an offset on; needs `Read` on the topic.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cairn_auth::audit::Cause;
 use cairn_auth::{Action, Authority, Decision, Principal, Resource};
 use cairn_types::{KeyspaceName, Topic};
 
@@ -81,7 +82,15 @@ impl Guarded {
             let _inside = self.engine.shared.auth.admission.enter();
             let mut refused = None;
             for (action, resource) in asked {
-                let decision = self.decide(|authority| authority.decide(*action, resource))?;
+                let decision = match resource {
+                    // Append-only for everybody, whatever a role says.
+                    Resource::Topic(topic)
+                        if topic.as_str() == AUDIT_TOPIC && *action != Action::Read =>
+                    {
+                        Decision::Deny(Cause::NoPermission)
+                    }
+                    _ => self.decide(|authority| authority.decide(*action, resource))?,
+                };
                 if !decision.is_allowed() {
                     refused = Some((*action, resource, decision));
                     break;
@@ -121,8 +130,7 @@ impl Guarded {
     fn decide(&self, by: impl FnOnce(&Authority) -> Decision) -> Result<Decision> {
         let (Some(service), Some(principal)) = (&self.service, &self.principal) else {
             let denied = self.engine.auth_enabled()?;
-            let unknown = cairn_auth::audit::Cause::Unknown;
-            return Ok(if denied { Decision::Deny(unknown) } else { Decision::Allow });
+            return Ok(if denied { Decision::Deny(Cause::Unknown) } else { Decision::Allow });
         };
         let revision = self.engine.shared.auth.admission.revision();
         let over = |authority: &Authority| {
@@ -225,7 +233,7 @@ impl Guarded {
     /// # Errors
     /// [`Error::Denied`]; as [`Engine::create_topic`].
     pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<bool> {
-        let resource = self.changeable(Action::Manage, name)?;
+        let resource = Self::topic(name)?;
         self.admit(Action::Manage, &resource, || self.engine.create_topic(name, config))
     }
 
@@ -234,7 +242,7 @@ impl Guarded {
     /// # Errors
     /// [`Error::Denied`]; as [`Engine::drop_topic`].
     pub fn drop_topic(&self, name: &str) -> Result<()> {
-        let resource = self.changeable(Action::Manage, name)?;
+        let resource = Self::topic(name)?;
         self.admit(Action::Manage, &resource, || self.engine.drop_topic(name))
     }
 
@@ -248,7 +256,7 @@ impl Guarded {
         topic: &str,
         change: impl FnOnce(&mut TopicConfig),
     ) -> Result<TopicConfig> {
-        let resource = self.changeable(Action::Manage, topic)?;
+        let resource = Self::topic(topic)?;
         self.admit(Action::Manage, &resource, || self.engine.set_retention(topic, change))
     }
 
@@ -258,7 +266,7 @@ impl Guarded {
     /// # Errors
     /// [`Error::Denied`]; as [`Engine::append`].
     pub fn append(&self, topic: &str, event: NewEvent) -> Result<Appended> {
-        let resource = self.changeable(Action::Write, topic)?;
+        let resource = Self::topic(topic)?;
         self.admit(Action::Write, &resource, || self.engine.append(topic, event))
     }
 
@@ -267,17 +275,11 @@ impl Guarded {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn append_batch(&self, topic: &str, events: &[NewEvent]) -> Result<Vec<Appended>> {
-        let resource = self.changeable(Action::Write, topic)?;
+        let resource = Self::topic(topic)?;
         self.admit(Action::Write, &resource, || self.engine.append_batch(topic, events))
     }
 
-    /// The topic as something that may be changed at all.
-    pub(super) fn changeable(&self, action: Action, topic: &str) -> Result<Resource> {
-        let resource = Resource::Topic(Topic::new(topic)?);
-        if topic == AUDIT_TOPIC {
-            let nobody_may = Decision::Deny(cairn_auth::audit::Cause::NoPermission);
-            return Err(self.refuse(action, &resource, nobody_may));
-        }
-        Ok(resource)
+    pub(super) fn topic(topic: &str) -> Result<Resource> {
+        Ok(Resource::Topic(Topic::new(topic)?))
     }
 }

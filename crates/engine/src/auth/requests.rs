@@ -20,8 +20,12 @@ pub(super) fn key(keyspace: &KeyspaceName, key: &[u8]) -> Result<Resource> {
     Ok(Resource::Keys(keyspace.clone(), KeyRange::key(key)))
 }
 
-/// A range of keys. One that can hold nothing asks for its first key alone.
-pub(super) fn range(keyspace: &KeyspaceName, range: &Range) -> Result<Resource> {
+/// A range of keys of a keyspace as something to ask for. One that can hold nothing asks for
+/// its first key alone.
+///
+/// # Errors
+/// [`Error::TooLarge`], [`Error::Auth`] when there can be no such keys.
+pub fn range(keyspace: &KeyspaceName, range: &Range) -> Result<Resource> {
     let keys = match range.end.as_deref() {
         None => return key(keyspace, &range.key),
         Some(b"\0") => KeyRange::new(range.key.clone(), None),

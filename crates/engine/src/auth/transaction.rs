@@ -124,7 +124,7 @@ impl GuardedTransaction {
     /// # Errors
     /// [`Error::Denied`], and as [`Transaction::append`].
     pub fn append(&mut self, topic: &str, event: NewEvent) -> Result<()> {
-        let resource = self.guarded.changeable(Action::Write, topic)?;
+        let resource = Guarded::topic(topic)?;
         self.guarded.check(Action::Write, &resource)?;
         self.note(Action::Write, resource);
         self.transaction.append(topic, event)
