@@ -1,5 +1,9 @@
-//! The seam for encryption at rest: a cipher over a block, bound to the block's place. The
-//! ciphers themselves live above; the batch format reserves a flag for them.
+//! The seam for encryption at rest: a cipher over a block, bound to the block's place, and the
+//! cipher for it. The log does not call it yet.
+
+mod file_cipher;
+
+pub use file_cipher::{FILE_SALT_LEN, FileCipher, FileKind, StoreKey};
 
 use std::fmt;
 
