@@ -7,5 +7,6 @@ mod golden;
 mod life;
 mod reading;
 mod repair;
+mod sealed;
 mod store;
 mod verified;

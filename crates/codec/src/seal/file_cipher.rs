@@ -34,9 +34,10 @@ use crate::{Error, Result};
 
 /// Bytes of a file's random salt.
 pub const FILE_SALT_LEN: usize = 16;
-const COUNTER_LEN: usize = 8;
+pub(super) const COUNTER_LEN: usize = 8;
 const TAG_LEN: usize = 16;
-const OVERHEAD: usize = COUNTER_LEN + TAG_LEN;
+/// Bytes that sealing adds: counter and tag.
+pub const OVERHEAD: usize = COUNTER_LEN + TAG_LEN;
 const KEY_LEN: usize = 32;
 const LABEL: &[u8] = b"cairn file key 1\0";
 /// Blocks under one key. SP 800-38D allows 2^32 with random nonces and sets no such bound for
@@ -205,6 +206,26 @@ impl FileCipher {
     }
 }
 
+impl FileCipher {
+    fn encrypt(&self, counter: u64, associated: &[u8], buffer: &mut [u8]) -> [u8; TAG_LEN] {
+        self.cipher
+            .encrypt_inout_detached(&nonce(counter).into(), associated, buffer.into())
+            .expect("the length is capped far below the cipher's")
+            .into()
+    }
+
+    /// Seals what lies between a gap of 8 bytes and one of 16.
+    pub(super) fn seal_between(&self, identity: &BlockIdentity, block: &mut [u8]) -> Result<()> {
+        let associated = self.associated(identity)?;
+        let (head, rest) = block.split_first_chunk_mut::<COUNTER_LEN>().ok_or(Error::Decrypt)?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(Error::Decrypt)?;
+        let counter = self.next_counter()?;
+        *head = counter.to_le_bytes();
+        *tag = self.encrypt(counter, &associated, body);
+        Ok(())
+    }
+}
+
 fn nonce(counter: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[4..].copy_from_slice(&counter.to_le_bytes());
@@ -226,11 +247,7 @@ impl BlockCipher for FileCipher {
         let start = out.len();
         out.extend_from_slice(&counter.to_le_bytes());
         out.extend_from_slice(plain);
-        let buffer = &mut out[start + COUNTER_LEN..];
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(&nonce(counter).into(), &associated, buffer.into())
-            .expect("the length is capped far below the cipher's");
+        let tag = self.encrypt(counter, &associated, &mut out[start + COUNTER_LEN..]);
         out.extend_from_slice(&tag);
         Ok(())
     }

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use cairndb::auth::{GivenKey, MasterKey, Secret};
-use cairndb::vfs::{OsRng, Rng};
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use cairndb::vfs::{OsRng, Rng, SilentTerminal};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -115,7 +114,7 @@ fn asked(prompt: &str) -> Result<Secret> {
     write!(stderr, "{prompt}")?;
     stderr.flush()?;
     let secret = {
-        let _silent = Silent::begin()?;
+        let _silent = SilentTerminal::begin()?;
         read_line()
     };
     writeln!(stderr)?;
@@ -129,25 +128,6 @@ fn read_line() -> Result<Secret> {
         bail!("the input ended before a password came");
     }
     Ok(trimmed(&text.into()))
-}
-
-/// A terminal that does not show what is typed, until this goes.
-struct Silent(Termios);
-
-impl Silent {
-    fn begin() -> Result<Self> {
-        let before = termios::tcgetattr(std::io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        termios::tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Silent {
-    fn drop(&mut self) {
-        let _best = termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
-    }
 }
 
 /// Hands out a secret that cannot be shown again: to a new file that only its owner may read,
