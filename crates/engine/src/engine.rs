@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use cairn_auth::KeyProvider;
 use cairn_mvcc::Store;
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
@@ -56,6 +57,17 @@ impl EngineOptions {
     pub fn log(mut self, log: LogOptions) -> Self {
         self.log = log;
         self
+    }
+
+    /// Encrypts what is written from now on with a key made from a provider's master key; give
+    /// it whenever the store is opened. Call it after [`log`](Self::log).
+    ///
+    /// # Errors
+    /// [`Error::Auth`] when the provider has no key or a weak one.
+    pub fn encrypted_by(mut self, provider: &dyn KeyProvider) -> Result<Self> {
+        let secret = provider.master_key()?.derive(b"cairn encryption at rest 1");
+        self.log = self.log.sealing_key(secret.as_slice());
+        Ok(self)
     }
 
     /// Opens the engine, creating the store when the directory is empty.

@@ -58,6 +58,21 @@ impl CodecRegistry {
         Ok(self)
     }
 
+    /// The cipher of another file beside the log, by its salt; `None` without a key. Only a
+    /// `fresh` one, whose salt is new, seals.
+    #[must_use]
+    pub fn file_cipher(
+        &self,
+        kind: FileKind,
+        store_id: [u8; 16],
+        salt: &[u8; 16],
+        fresh: bool,
+    ) -> Option<FileCipher> {
+        let key = StoreKey::new(store_id, &self.sealing.as_ref()?.secret);
+        let key = key.expect("checked when it was given");
+        Some(if fresh { key.new_file(kind, 0, salt) } else { key.old_file(kind, 0, salt) })
+    }
+
     /// Whether there is a key.
     #[must_use]
     pub const fn is_sealing(&self) -> bool {
