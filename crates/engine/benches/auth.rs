@@ -7,9 +7,10 @@ use cairn_auth::{
     Actions, ApiKeyRequest, Argon2idHasher, GivenKey, HashParams, KeyRange, NamePattern,
     Permission, RoleName, Scope, Username,
 };
-use cairn_engine::Engine;
 use cairn_engine::auth::AuthOptions;
+use cairn_engine::{Engine, NewEvent, TopicConfig};
 use cairn_segment::{Log, LogConfig};
+use cairn_types::EventData;
 use cairn_vfs::MemVfs;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -52,5 +53,28 @@ fn checks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, checks);
+/// Appends of 1 KiB to a disk in memory, where nothing hides the cost of the cipher.
+fn appends(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("append 1 KiB x 100");
+    let key = GivenKey::from_text("q1Hn4Z8Jd0Yk9cP3uWmT5sVxR7bL2aEoGfKiNwQyX6M=").expect("strong");
+    let payload: Vec<u8> = (0..1024_u32).map(|n| n.wrapping_mul(31).to_le_bytes()[0]).collect();
+    let events = vec![NewEvent::new(EventData::binary(payload)); 100];
+    for encrypted in [false, true] {
+        let config = LogConfig { background: false, ..LogConfig::default() };
+        let log = Log::options().vfs(Arc::new(MemVfs::new())).config(config);
+        let mut options = Engine::options().log(log);
+        if encrypted {
+            options = options.encrypted_by(&key).expect("a key");
+        }
+        let engine = options.open().expect("opens");
+        engine.create_topic("t", TopicConfig::default()).expect("creates");
+        let name = if encrypted { "encrypted" } else { "plain" };
+        group.bench_function(name, |b| {
+            b.iter(|| black_box(engine.append_batch("t", &events).expect("appends")));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, checks, appends);
 criterion_main!(benches);

@@ -62,6 +62,9 @@ impl EngineOptions {
     /// Encrypts what is written from now on with a key made from a provider's master key; give
     /// it whenever the store is opened. Call it after [`log`](Self::log).
     ///
+    /// This key is not rotated with the one of users and roles: keep the master key that a
+    /// store was encrypted with.
+    ///
     /// # Errors
     /// [`Error::Auth`] when the provider has no key or a weak one.
     pub fn encrypted_by(mut self, provider: &dyn KeyProvider) -> Result<Self> {
