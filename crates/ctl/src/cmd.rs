@@ -19,6 +19,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use cairndb::codec::CodecRegistry;
+use cairndb::engine::EngineOptions;
+use cairndb::engine::auth::encryption_key;
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
 
@@ -88,7 +91,9 @@ fn open(cli: &Cli) -> Result<Engine> {
 /// Opens the store for writing without asking who wants it.
 fn open_unchecked(cli: &Cli) -> Result<Engine> {
     let config = LogConfig { durability: cli.durability, ..LogConfig::default() };
-    let engine = Engine::open_with(&cli.store, config)
+    let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
+    let engine = options(cli, vfs, config)?
+        .open()
         .with_context(|| format!("opening {}", cli.store.display()))?;
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
@@ -102,9 +107,35 @@ fn open_unchecked(cli: &Cli) -> Result<Engine> {
 
 /// Opens the store for reading, beside a process that may be writing it, for whoever may.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
-    let engine = Engine::open_read_only(&cli.store)
-        .with_context(|| format!("opening {}", cli.store.display()))?;
-    auth::gate::pass(cli, engine)
+    auth::gate::pass(cli, open_read_only_unchecked(cli, &cli.store)?)
+}
+
+/// Opens a store for reading without asking who wants it.
+fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
+    let opening = || format!("opening {}", dir.display());
+    let vfs = StdVfs::open(dir).with_context(opening)?;
+    options(cli, vfs, LogConfig::default())?.open_read_only().with_context(opening)
+}
+
+/// How stores are opened: with the key of an encrypted one, when it is given.
+fn options(cli: &Cli, vfs: StdVfs, config: LogConfig) -> Result<EngineOptions> {
+    let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+    match &cli.access.encryption_key_file {
+        Some(path) => Ok(options.encrypted_by(&auth::secrets::master_key_in(path)?)?),
+        None => Ok(options),
+    }
+}
+
+/// What logs are verified and repaired with.
+fn codecs(cli: &Cli) -> Result<CodecRegistry> {
+    let codecs = CodecRegistry::standard();
+    match &cli.access.encryption_key_file {
+        Some(path) => {
+            let key = encryption_key(&auth::secrets::master_key_in(path)?)?;
+            Ok(codecs.with_sealing_key(key.expose())?)
+        }
+        None => Ok(codecs),
+    }
 }
 
 /// Opens the store for reading; when leases have expired and nobody writes the store, they are

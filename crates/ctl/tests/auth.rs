@@ -183,3 +183,35 @@ fn secrets_go_to_files_that_only_their_owner_may_read() {
     // Nothing is written over.
     assert!(!desk.run(Some(&root), &["apikey", "create", "root", "--out", &file]).status.success());
 }
+
+#[test]
+fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
+    const CANARY: &str = "canary-that-must-not-be-seen";
+    let desk = Desk::new();
+    let key = desk.path("store.key");
+    stdout(&desk.run(None, &["auth", "new-key", "--out", &key]));
+    let with = |arguments: &[&str]| {
+        let mut command = desk.command(None);
+        let command = command.env("CAIRN_ENCRYPTION_KEY_FILE", &key).args(arguments);
+        command.output().expect("runs")
+    };
+    stdout(&with(&["put", CANARY, CANARY]));
+    stdout(&with(&["append", "t", "--data", CANARY]));
+    assert_eq!(stdout(&with(&["get", CANARY])).trim(), CANARY);
+    let backup = desk.path("backup");
+    stdout(&with(&["backup", &backup]));
+    for (path, bytes) in files(desk.dir.path()) {
+        let seen = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert!(!seen, "the canary is in {}", path.display());
+    }
+    assert!(stdout(&with(&["verify"])).contains("intact"));
+    let before = files(&desk.dir.path().join("data"));
+    for arguments in [&["get", CANARY][..], &["put", "a", "b"], &["verify"], &["repair", "--yes"]] {
+        let output = desk.run(None, arguments);
+        if arguments[0] != "repair" {
+            assert!(String::from_utf8_lossy(&output.stderr).contains("encrypted"), "{arguments:?}");
+        }
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(CANARY));
+    }
+    assert_eq!(files(&desk.dir.path().join("data")), before);
+}

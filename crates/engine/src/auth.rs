@@ -97,6 +97,16 @@ impl AuthState {
     }
 }
 
+/// The key that [`encrypted_by`](crate::EngineOptions::encrypted_by) gives to the log, for
+/// programs that verify or repair a log themselves.
+///
+/// # Errors
+/// [`Error::Auth`] when the provider has no key or a weak one.
+pub fn encryption_key(provider: &dyn KeyProvider) -> Result<cairn_auth::Secret> {
+    let key = provider.master_key()?.derive(b"cairn encryption at rest 1");
+    Ok(cairn_auth::Secret::from(key.as_slice()))
+}
+
 impl Engine {
     /// Opens the service of users and roles over this engine, with Argon2id for passwords and
     /// the audit topic, and hands back the shared engine beside it. Opened before, it is the

@@ -68,8 +68,7 @@ impl EngineOptions {
     /// # Errors
     /// [`Error::Auth`] when the provider has no key or a weak one.
     pub fn encrypted_by(mut self, provider: &dyn KeyProvider) -> Result<Self> {
-        let secret = provider.master_key()?.derive(b"cairn encryption at rest 1");
-        self.log = self.log.sealing_key(secret.as_slice());
+        self.log = self.log.sealing_key(crate::auth::encryption_key(provider)?.expose());
         Ok(self)
     }
 

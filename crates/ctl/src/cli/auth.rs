@@ -12,6 +12,10 @@ pub struct Access {
     /// File with the master key; else the variable `CAIRN_MASTER_KEY`.
     #[arg(long, global = true, value_name = "FILE", env = "CAIRN_MASTER_KEY_FILE")]
     pub master_key_file: Option<PathBuf>,
+    /// File with the key that encrypts the store, made by `cairn auth new-key`: from the first
+    /// command that has it on, everything that is written is encrypted, and every command needs it.
+    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_ENCRYPTION_KEY_FILE")]
+    pub encryption_key_file: Option<PathBuf>,
     /// File with an API key or a session's token; else the variable `CAIRN_CREDENTIAL`.
     #[arg(long, global = true, value_name = "FILE", env = "CAIRN_CREDENTIAL_FILE")]
     pub credential_file: Option<PathBuf>,

@@ -5,7 +5,7 @@ pub mod follow;
 pub mod gate;
 mod permissions;
 pub mod roles;
-mod secrets;
+pub mod secrets;
 pub mod sessions;
 pub mod users;
 
@@ -66,8 +66,7 @@ pub fn auth(cli: &Cli, command: &Auth, out: &mut impl Write) -> Result<()> {
         }
         Auth::Enable { admin, password } => enable(cli, admin, password, out),
         Auth::Status => {
-            let engine = Engine::open_read_only(&cli.store)
-                .with_context(|| format!("opening {}", cli.store.display()))?;
+            let engine = super::open_read_only_unchecked(cli, &cli.store)?;
             let enabled = engine.auth_enabled()?;
             if cli.json {
                 return line(out, json!({ "enabled": enabled }));

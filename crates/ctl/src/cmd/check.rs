@@ -3,17 +3,16 @@
 use std::io::Write;
 
 use anyhow::Result;
-use cairndb::codec::CodecRegistry;
 use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
 use serde_json::json;
 
-use super::{line, open_read_only, vfs};
+use super::{codecs, line, open_read_only, vfs};
 use crate::cli::{Cli, Inspect};
 use crate::exit::Damaged;
 
 fn run_verify(cli: &Cli) -> Result<VerifyReport> {
-    Ok(verify_store(&*vfs(cli)?, &CodecRegistry::standard(), &VerifyOptions::default())?)
+    Ok(verify_store(&*vfs(cli)?, &codecs(cli)?, &VerifyOptions::default())?)
 }
 
 /// Checks every byte.
