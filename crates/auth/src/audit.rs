@@ -47,6 +47,8 @@ pub enum Cause {
     Throttled,
     /// Too many hashes at once.
     Busy,
+    /// It would have left nobody who may manage users and roles.
+    LastAdministrator,
     /// No role of the user allows it.
     NoPermission,
     /// The user may, but the API key's scopes do not allow it.

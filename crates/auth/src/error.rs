@@ -46,6 +46,9 @@ pub enum Error {
         /// What was changed.
         what: &'static str,
     },
+    /// Nobody would be left who may manage users and roles.
+    #[error("this is the last administrator; make another one first")]
+    LastAdministrator,
     /// The argument can never work as it is.
     #[error("invalid {what}: {cause}")]
     Invalid {
@@ -106,7 +109,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unauthenticated => ErrorKind::Denied,
+            Self::Unauthenticated | Self::LastAdministrator => ErrorKind::Denied,
             Self::Throttled { .. } | Self::Busy => ErrorKind::Busy,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Exists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,

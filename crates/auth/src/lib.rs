@@ -99,7 +99,7 @@ pub use seal::{
 };
 pub use secret::Secret;
 pub use service::{
-    ApiKeyInfo, ApiKeyRequest, AuthConfig, AuthService, Decision, IssuedApiKey, IssuedSession,
-    Parts, Principal, RoleInfo, SessionInfo, Swept, UserInfo, Via,
+    ApiKeyInfo, ApiKeyRequest, AuthConfig, AuthService, Authority, Decision, IssuedApiKey,
+    IssuedSession, Parts, Principal, RoleInfo, SessionInfo, Swept, UserInfo, Via,
 };
 pub use store::{Batch, Entry, Expect, KvStore, MemoryStore, Stamp, Stamped, StoreError};

@@ -119,6 +119,25 @@ impl Permission {
     }
 }
 
+/// Whether these permissions allow an action on one key. Allocates nothing: it is asked for
+/// every key that is read or written.
+#[must_use]
+pub fn allows_key<'a>(
+    permissions: impl IntoIterator<Item = &'a Permission>,
+    action: Action,
+    keyspace: &str,
+    key: &[u8],
+) -> bool {
+    permissions.into_iter().any(|permission| {
+        permission.actions.contains(action)
+            && match &permission.scope {
+                Scope::Keys(names, range) => range.contains(key) && names.matches(keyspace),
+                Scope::Keyspace(names) => names.matches(keyspace),
+                Scope::Topic(_) | Scope::Admin(_) => false,
+            }
+    })
+}
+
 /// Whether these permissions together allow an action on a resource.
 #[must_use]
 pub fn allows<'a>(

@@ -63,6 +63,12 @@ pub struct ApiKeyId(pub(crate) [u8; Self::LEN]);
 
 impl ApiKeyId {
     pub(crate) const LEN: usize = 10;
+
+    /// Reads what its `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        crate::hex::decode_array(text.as_bytes()).map(|bytes| Self(*bytes))
+    }
 }
 
 impl fmt::Display for ApiKeyId {
@@ -80,6 +86,20 @@ impl fmt::Debug for ApiKeyId {
 /// Which session: a keyed hash of its token, of no use to anybody who reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub(crate) [u8; 32]);
+
+impl SessionId {
+    /// Reads what its `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        crate::hex::decode_array(text.as_bytes()).map(|bytes| Self(*bytes))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

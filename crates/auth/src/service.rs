@@ -14,7 +14,9 @@
 //! not learn of data keys that the first one adds.
 
 mod api_keys;
+mod authority;
 mod check;
+mod lockout;
 mod login;
 mod places;
 mod remembered;
@@ -26,6 +28,7 @@ mod users;
 mod vault;
 
 pub use api_keys::{ApiKeyInfo, ApiKeyRequest, IssuedApiKey};
+pub use authority::Authority;
 pub use check::{Decision, Principal, Via};
 pub use roles::RoleInfo;
 pub use sessions::{IssuedSession, SessionInfo};
@@ -87,6 +90,8 @@ pub struct AuthConfig {
     pub hashes_max: usize,
     /// Callers that may wait for one of those places.
     pub hashes_waiting_max: usize,
+    /// Refuse what would leave nobody who may manage users and roles.
+    pub keep_administrator: bool,
 }
 
 impl Default for AuthConfig {
@@ -103,6 +108,7 @@ impl Default for AuthConfig {
             address_limit: AttemptLimit::ADDRESS,
             hashes_max: 4,
             hashes_waiting_max: 32,
+            keep_administrator: false,
         }
     }
 }
@@ -223,6 +229,7 @@ fn cause_of(error: &Error) -> Cause {
         Error::Unauthenticated => Cause::WrongSecret,
         Error::Throttled { .. } => Cause::Throttled,
         Error::Busy => Cause::Busy,
+        Error::LastAdministrator => Cause::LastAdministrator,
         Error::NotFound { .. } => Cause::Unknown,
         Error::Invalid { .. } | Error::Exists { .. } | Error::Full { .. } => Cause::Malformed,
         _ => Cause::Failed,

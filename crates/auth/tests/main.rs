@@ -5,6 +5,7 @@ mod audit;
 mod concurrency;
 mod crossing;
 mod damage;
+mod lockout;
 mod login;
 mod passwords;
 mod policy;

@@ -57,6 +57,7 @@ pub fn record_decode(bytes: &[u8]) {
     let header = BatchHeader {
         codec: CodecId::new(head[3] % 4),
         cleaned: head[4] & 1 == 1,
+        sealed: false,
         record_count: u32::from(head[5]) + 1,
         statements_len,
         stored_len,

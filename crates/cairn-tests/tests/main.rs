@@ -1,5 +1,6 @@
 //! Cross-crate behaviour: crashes, planted bugs, and each seed project's claims.
 
+mod auth;
 mod countdown;
 mod crashes;
 mod fuzzing;

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub use cairn_auth as auth;
 pub use cairn_codec as codec;
 pub use cairn_engine as engine;
 pub use cairn_merkle as merkle;

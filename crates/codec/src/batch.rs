@@ -79,6 +79,7 @@ pub fn encode(
     let mut header = BatchHeader {
         codec,
         cleaned: false,
+        sealed: false,
         record_count: u32::try_from(draft.len()).expect("below the limit of records"),
         statements_len: 0,
         stored_len: u32::try_from(payloads.len()).expect("below the limit of a batch"),

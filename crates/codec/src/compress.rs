@@ -113,6 +113,8 @@ impl Compression {
 #[derive(Debug, Clone)]
 pub struct CodecRegistry {
     codecs: BTreeMap<CodecId, Arc<dyn Codec>>,
+    /// What batches are sealed and opened with.
+    pub(crate) sealing: Option<Arc<crate::seal::Sealing>>,
     /// Writers by level, each with its pool of contexts; clones of the registry share them.
     #[cfg(feature = "zstd")]
     zstd_writers: Arc<Mutex<BTreeMap<i32, Arc<dyn Codec>>>>,
@@ -135,6 +137,7 @@ impl CodecRegistry {
         codecs.insert(CodecId::ZSTD, Arc::new(Zstd::new(1)));
         Self {
             codecs,
+            sealing: None,
             #[cfg(feature = "zstd")]
             zstd_writers: Arc::default(),
         }

@@ -3,7 +3,11 @@
 
 /// The CRC state after the salt; every checksum of a segment starts from a copy.
 #[derive(Debug, Clone)]
-pub struct SaltedCrc(crc32fast::Hasher);
+pub struct SaltedCrc {
+    hasher: crc32fast::Hasher,
+    salt: [u8; 16],
+    file: (/* store id */ [u8; 16], /* number */ u64),
+}
 
 impl SaltedCrc {
     /// The state for a segment's salt.
@@ -11,19 +15,33 @@ impl SaltedCrc {
     pub fn new(salt: &[u8; 16]) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(salt);
-        Self(hasher)
+        Self { hasher, salt: *salt, file: ([0; 16], 0) }
+    }
+
+    /// The same for a file of a store, which is what its batches are sealed for.
+    #[must_use]
+    pub fn of_file(self, store_id: [u8; 16], number: u64) -> Self {
+        Self { file: (store_id, number), ..self }
+    }
+
+    pub(crate) const fn salt(&self) -> &[u8; 16] {
+        &self.salt
+    }
+
+    pub(crate) const fn file(&self) -> ([u8; 16], u64) {
+        self.file
     }
 
     /// A hasher to feed further.
     #[must_use]
     pub fn hasher(&self) -> crc32fast::Hasher {
-        self.0.clone()
+        self.hasher.clone()
     }
 
     /// The checksum of `bytes`.
     #[must_use]
     pub fn checksum(&self, bytes: &[u8]) -> u32 {
-        let mut hasher = self.0.clone();
+        let mut hasher = self.hasher.clone();
         hasher.update(bytes);
         hasher.finalize()
     }

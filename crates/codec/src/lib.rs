@@ -52,3 +52,6 @@ pub use crc::SaltedCrc;
 pub use draft::{Draft, Facts, RecordDraft, RecordMeta, SequenceRule};
 pub use error::{Error, Result};
 pub use kind::RecordKind;
+pub use seal::{
+    BlockCipher, BlockIdentity, FileCipher, FileKind, StoreKey, copy_batch, seal_batch,
+};

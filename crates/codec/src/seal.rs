@@ -1,5 +1,12 @@
-//! The seam for encryption at rest: a cipher over a block, bound to the block's place. The
-//! ciphers themselves live above; the batch format reserves a flag for them.
+//! The seam for encryption at rest: a cipher over a block, bound to the block's place, and the
+//! cipher for it, and what it does to batches.
+
+mod batches;
+mod file_cipher;
+
+pub(crate) use batches::Sealing;
+pub use batches::{copy_batch, seal_batch};
+pub use file_cipher::{FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD, StoreKey};
 
 use std::fmt;
 

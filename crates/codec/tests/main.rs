@@ -3,3 +3,4 @@
 mod damage;
 mod model;
 mod round_trip;
+mod seal;

@@ -1,5 +1,6 @@
 //! Arguments.
 
+pub mod auth;
 pub mod keys;
 pub mod proof;
 
@@ -14,7 +15,7 @@ use clap::{
 #[command(
     name = "cairn",
     version,
-    after_help = "Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable."
+    after_help = "Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable, 5 not allowed."
 )]
 pub struct Cli {
     /// Directory of the store.
@@ -32,6 +33,9 @@ pub struct Cli {
     /// Bytes that must stay free on the disk; a write of data is refused below.
     #[arg(long, global = true, value_name = "BYTES", env = "CAIRN_MIN_FREE_BYTES")]
     pub min_free_bytes: Option<u64>,
+    /// Who is asking, when auth is enabled.
+    #[command(flatten)]
+    pub access: auth::Access,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -137,6 +141,25 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<keys::Keyspaces>,
     },
+    /// Enable auth, and what belongs to the whole of it.
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Users.
+    #[command(subcommand)]
+    User(auth::User),
+    /// Roles: named lists of permissions.
+    #[command(subcommand)]
+    Role(auth::Role),
+    /// API keys, for programs.
+    #[command(subcommand)]
+    Apikey(auth::ApiKey),
+    /// Sessions, for people.
+    #[command(subcommand)]
+    Session(auth::Session),
+    /// Log in with a password; prints the session's token once.
+    Login(auth::Login),
+    /// Print who did what.
+    Audit(auth::Audit),
     /// Copy the store while it is used; again into the same place copies what is new.
     Backup {
         /// Directory of the backup.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod auth;
 mod backup;
 mod bench;
 mod check;
@@ -20,6 +21,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use cairndb::codec::CodecRegistry;
+use cairndb::engine::EngineOptions;
+use cairndb::engine::auth::encryption_key;
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
 
@@ -58,6 +62,13 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
+        Command::Auth(command) => auth::auth(cli, command, out),
+        Command::User(command) => auth::users::run(cli, command, out),
+        Command::Role(command) => auth::roles::run(cli, command, out),
+        Command::Apikey(command) => auth::api_keys::run(cli, command, out),
+        Command::Session(command) => auth::sessions::run(cli, command, out),
+        Command::Login(args) => auth::sessions::login(cli, args, out),
+        Command::Audit(args) => auth::follow::run(cli, args, out),
         Command::Backup { dir } => backup::backup(cli, dir, out),
         Command::Restore(args) => backup::restore(cli, args, out),
         Command::Snapshot(command) => snapshot::run(cli, command, out),
@@ -96,9 +107,16 @@ fn config(cli: &Cli) -> LogConfig {
     }
 }
 
-/// Opens the store for writing.
+/// Opens the store for writing, for whoever may.
 fn open(cli: &Cli) -> Result<Engine> {
-    let engine = Engine::open_with(&cli.store, config(cli))
+    auth::gate::pass(cli, open_unchecked(cli)?)
+}
+
+/// Opens the store for writing without asking who wants it.
+fn open_unchecked(cli: &Cli) -> Result<Engine> {
+    let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
+    let engine = options(cli, vfs, config(cli))?
+        .open()
         .with_context(|| format!("opening {}", cli.store.display()))?;
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
@@ -110,15 +128,37 @@ fn open(cli: &Cli) -> Result<Engine> {
     Ok(engine)
 }
 
-/// Opens the store for reading, beside a process that may be writing it.
+/// Opens the store for reading, beside a process that may be writing it, for whoever may.
 fn open_read_only(cli: &Cli) -> Result<Engine> {
-    open_to_read(cli).with_context(|| format!("opening {}", cli.store.display()))
+    auth::gate::pass(cli, open_read_only_unchecked(cli, &cli.store)?)
 }
 
-fn open_to_read(cli: &Cli) -> cairndb::engine::Result<Engine> {
-    let vfs = StdVfs::open(&cli.store).map_err(cairndb::log::Error::from)?;
-    let log = Log::options().vfs(Arc::new(vfs)).config(config(cli));
-    Engine::options().log(log).open_read_only()
+/// Opens a store for reading without asking who wants it.
+fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
+    let opening = || format!("opening {}", dir.display());
+    let vfs = StdVfs::open(dir).with_context(opening)?;
+    options(cli, vfs, config(cli))?.open_read_only().with_context(opening)
+}
+
+/// How stores are opened: with the key of an encrypted one, when it is given.
+fn options(cli: &Cli, vfs: StdVfs, config: LogConfig) -> Result<EngineOptions> {
+    let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+    match &cli.access.encryption_key_file {
+        Some(path) => Ok(options.encrypted_by(&auth::secrets::master_key_in(path)?)?),
+        None => Ok(options),
+    }
+}
+
+/// What logs are verified and repaired with.
+fn codecs(cli: &Cli) -> Result<CodecRegistry> {
+    let codecs = CodecRegistry::standard();
+    match &cli.access.encryption_key_file {
+        Some(path) => {
+            let key = encryption_key(&auth::secrets::master_key_in(path)?)?;
+            Ok(codecs.with_sealing_key(key.expose())?)
+        }
+        None => Ok(codecs),
+    }
 }
 
 /// Opens the store for reading; when leases have expired and nobody writes the store, they are

@@ -38,7 +38,7 @@ impl std::fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
-/// The exit code for an error: 1 not found, 2 usage, 3 damaged, 4 unavailable.
+/// The exit code for an error: 1 not found, 2 usage, 3 damaged, 4 unavailable, 5 not allowed.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<Damaged>() || cause.is::<Refused>() {
@@ -52,11 +52,13 @@ pub fn code(error: &anyhow::Error) -> u8 {
         let log = cause.downcast_ref::<cairndb::log::Error>().map(cairndb::log::Error::kind);
         let file = cause.downcast_ref::<cairndb::vfs::Error>().map(cairndb::vfs::Error::kind);
         let keys = cause.downcast_ref::<cairndb::keys::Error>().map(cairndb::keys::Error::kind);
-        if let Some(kind) = engine.or(keys).or(log).or(file) {
+        let auth = cause.downcast_ref::<cairndb::auth::Error>().map(cairndb::auth::Error::kind);
+        if let Some(kind) = engine.or(keys).or(log).or(file).or(auth) {
             return match kind {
                 ErrorKind::NotFound => 1,
                 ErrorKind::Invalid | ErrorKind::Conflict => 2,
                 ErrorKind::Corrupt | ErrorKind::Unsupported => 3,
+                ErrorKind::Denied => 5,
                 _ => 4,
             };
         }

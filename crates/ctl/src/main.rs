@@ -1,7 +1,7 @@
 //! The `cairn` command line: a thin layer over the engine.
 //!
 //! Exit codes: 0 ok, 1 not found, 2 wrong usage, 3 damaged data, 4 unavailable (locked, full,
-//! closed, or the disk failed).
+//! closed, or the disk failed), 5 not allowed.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -1,5 +1,6 @@
 //! The `cairn` command as a user runs it: pipes, exit codes, kill -9, a second process.
 
+mod auth;
 mod kernel;
 mod keys;
 mod proofs;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use cairn_auth::KeyProvider;
 use cairn_mvcc::Store;
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
@@ -11,6 +12,7 @@ use cairn_segment::{
 };
 use cairn_types::{Offset, StreamId, Topic, limits};
 
+use crate::auth::AuthState;
 use crate::dedup::RecentIds;
 use crate::membership::Groups;
 use crate::metadata::{
@@ -75,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) applying: Mutex<()>,
     /// Tree over the log, once somebody asks for a proof.
     pub(crate) proofs: crate::proof::Slot,
+    /// Who may do what; empty until somebody asks for it.
+    pub(crate) auth: AuthState,
 }
 
 /// How an engine is opened.
@@ -89,6 +93,19 @@ impl EngineOptions {
     pub fn log(mut self, log: LogOptions) -> Self {
         self.log = log;
         self
+    }
+
+    /// Encrypts what is written from now on with a key made from a provider's master key; give
+    /// it whenever the store is opened. Call it after [`log`](Self::log).
+    ///
+    /// This key is not rotated with the one of users and roles: keep the master key that a
+    /// store was encrypted with.
+    ///
+    /// # Errors
+    /// [`Error::Auth`] when the provider has no key or a weak one.
+    pub fn encrypted_by(mut self, provider: &dyn KeyProvider) -> Result<Self> {
+        self.log = self.log.sealing_key(crate::auth::encryption_key(provider)?.expose());
+        Ok(self)
     }
 
     /// Opens the engine, creating the store when the directory is empty.
@@ -149,6 +166,7 @@ impl Engine {
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
         let random = RandomPool::default();
+        let auth = AuthState::default();
         let space = Mutex::new(SpaceCounts::default());
         let shared = Shared {
             log,
@@ -162,6 +180,7 @@ impl Engine {
             figures: Figures::new(),
             applying: Mutex::new(()),
             proofs: crate::proof::Slot::default(),
+            auth,
         };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
@@ -186,6 +205,7 @@ impl Engine {
             view.catch_up(&self.shared.log)?;
             drop(view);
             self.shared.keys.catch_up()?;
+            self.shared.auth.records_moved();
             self.forget_dropped()?;
         }
         Ok(moved)

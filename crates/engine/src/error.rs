@@ -80,6 +80,18 @@ pub enum Error {
         /// The next offset.
         actual: Offset,
     },
+    /// The principal may not do that, or nobody said who it is.
+    #[error("not allowed: {what}")]
+    Denied {
+        /// What was asked for.
+        what: String,
+    },
+    /// A service for users and roles is needed, and none was opened.
+    #[error("the service of users and roles is not open; open it with the master key")]
+    AuthNotOpen,
+    /// Users, roles, keys or sessions: refused or failed.
+    #[error(transparent)]
+    Auth(std::sync::Arc<cairn_auth::Error>),
     /// A name that is not allowed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
@@ -174,8 +186,17 @@ impl Error {
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } | Self::CommandsMissing { .. } => ErrorKind::Corrupt,
             Self::Proof(error) => error.kind(),
+            Self::Denied { .. } => ErrorKind::Denied,
+            Self::AuthNotOpen => ErrorKind::Unavailable,
+            Self::Auth(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }
+    }
+}
+
+impl From<cairn_auth::Error> for Error {
+    fn from(error: cairn_auth::Error) -> Self {
+        Self::Auth(std::sync::Arc::new(error))
     }
 }
 

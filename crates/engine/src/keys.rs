@@ -122,7 +122,7 @@ impl Engine {
     pub(crate) fn forget_dropped(&self) -> Result<()> {
         let live: Vec<StreamId> = self.view().keyspaces.values().copied().collect();
         for space in self.shared.keys.spaces()? {
-            if !live.contains(&space) {
+            if !live.contains(&space) && space != crate::auth::STREAM {
                 self.shared.keys.forget_space(space);
             }
         }

@@ -25,6 +25,7 @@
 mod append;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+pub mod auth;
 pub mod command;
 mod dedup;
 mod engine;

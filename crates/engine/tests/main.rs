@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod auth;
 mod commands;
 mod figures;
 mod keys;

@@ -166,7 +166,7 @@ const TABLES: &str = "tables";
 /// Opens the tables that belong to a log; those that do not, or are damaged while the log is
 /// there whole, are built again.
 fn open_tables(log: &Log, options: &Options) -> Result<(Tree<Version>, Opened)> {
-    let (vfs, rng, store) = (log.vfs().clone(), &**log.rng(), log.store_id());
+    let (vfs, rng, store) = (log.sealed_vfs(), &**log.rng(), log.store_id());
     let fits = |position: &Position| Ok(fits(log, position));
     if log.is_read_only() {
         return Ok(Tree::open_read_only(vfs, TABLES, options.tree, rng, store, fits)?);

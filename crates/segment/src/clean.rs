@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, BatchView, Content, Fate, RecordView, rewrite};
+use cairn_codec::{
+    BATCH_HEADER_LEN, BatchHeader, BatchView, Content, Fate, RecordView, rewrite, seal_batch,
+};
 use cairn_types::Lsn;
 use cairn_vfs::{OpenMode, VfsFile};
 
@@ -211,7 +213,8 @@ fn each_batch(
             BatchHeader::decode(head, &segment.crc).map_err(|error| damaged(position, error))?;
         let body = window.get(position + BATCH_HEADER_LEN as u64, header.body_len())?;
         header.check_body(body, &segment.crc).map_err(|error| damaged(position, error))?;
-        each(&header, body)?;
+        let body = segment.store.registry.plain_body(&header, body, &segment.crc);
+        each(&header, &body.map_err(|error| damaged(position, error))?)?;
         position += header.total_len() as u64;
     }
     Ok(())
@@ -250,6 +253,7 @@ impl Replacement {
     fn write(mut self, log: &Log, old: &Segment, plan: &Plan) -> Result<Written> {
         let crc = self.header.crc();
         let registry = &log.shared.store.registry;
+        let sealer = registry.sealer(&crc);
         let mut fates = plan.fates.iter().copied();
         each_batch(old, |header, body| {
             let codec = registry.get(header.codec)?;
@@ -260,14 +264,14 @@ impl Replacement {
             let batch = self.pending.get(start..).unwrap_or_default();
             let rewritten = BatchHeader::decode(batch, &crc)?;
             let body = batch.get(BATCH_HEADER_LEN..).unwrap_or_default();
-            if u32::try_from(position + batch.len() as u64).is_err() {
-                return Err(Error::TooLarge {
-                    what: "cleaned segment",
-                    found: position + batch.len() as u64,
-                    limit: u64::from(u32::MAX),
-                });
-            }
             self.index.add_batch(&rewritten, position, body)?;
+            if let Some(sealer) = &sealer {
+                seal_batch(&mut self.pending, start, &crc, sealer)?;
+            }
+            if u32::try_from(self.end()).is_err() {
+                let limit = u64::from(u32::MAX);
+                return Err(Error::TooLarge { what: "cleaned segment", found: self.end(), limit });
+            }
             self.batch_count += 1;
             if self.pending.len() >= WRITE_LEN {
                 self.flush()?;

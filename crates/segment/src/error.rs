@@ -53,6 +53,14 @@ pub enum Error {
         "damaged: {0}; `cairn verify` shows the extent; restore the file from a copy, or see `cairn repair`"
     )]
     Corrupt(Corruption),
+    /// The store is encrypted and the key is missing, or it is another one. Nothing was changed.
+    #[error("{file} is encrypted: {cause}")]
+    Sealed {
+        /// A segment that cannot be opened.
+        file: String,
+        /// What is wrong with the key.
+        cause: &'static str,
+    },
     /// A segment between two others is absent.
     #[error(
         "segment {segment} is missing: the log needs it between its neighbours; restore the file from a copy"
@@ -208,7 +216,7 @@ impl Error {
             Self::OutOfRange { .. } | Self::NoSuchSequence { .. } | Self::NoStore => {
                 ErrorKind::NotFound
             }
-            Self::ReadOnly => ErrorKind::Denied,
+            Self::ReadOnly | Self::Sealed { .. } => ErrorKind::Denied,
             Self::Closed => ErrorKind::Unavailable,
             Self::Snapshot(error) => error.kind(),
             Self::Codec(error) => error.kind(),

@@ -28,6 +28,7 @@ mod read;
 mod recover;
 mod repair;
 mod retain;
+mod sealed_files;
 mod segment;
 mod segment_index;
 mod segments;

@@ -398,6 +398,11 @@ fn whole_batches(
                 kept.chain = verified.chain;
                 kept.batch_count += 1;
             }
+            // Its CRC is right: the key is at fault, and nothing may be given up for that.
+            Err(cairn_codec::Error::Decrypt) => {
+                let file = segment_path(file.header.id);
+                return Err(Error::Sealed { file, cause: "repair needs the key that opens it" });
+            }
             Err(error) => break format!("batch: {error}"),
         }
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, SaltedCrc};
+use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, FileCipher, SaltedCrc};
 use cairn_types::{ChainHash, Lsn};
 use cairn_vfs::{Mapping, OpenMode, VfsFile};
 
@@ -30,7 +30,9 @@ pub(crate) struct Segment {
     pub(crate) crc: SaltedCrc,
     pub(crate) path: String,
     pub(crate) file: Arc<dyn VfsFile>,
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
+    /// Seals the batches of a segment that this process writes, when there is a key.
+    pub(crate) sealer: Option<FileCipher>,
     mapping: Option<Mapping>,
     /// End of the readable batches.
     end: AtomicU64,
@@ -86,7 +88,9 @@ impl Segment {
         let end = SEGMENT_HEADER_LEN as u64;
         let (base, chain) = (header.base_lsn, header.prev_chain);
         let index = SegmentIndex::growing(base);
-        Self::build(store, header, file, (end, base, chain), capacity, Some(index))
+        let built = Self::build(store, header, file, (end, base, chain), capacity, Some(index))?;
+        // The salt is fresh and the file empty: counters begin at 0 and are used by nobody else.
+        Ok(Self { sealer: store.registry.sealer(&built.crc), ..built })
     }
 
     /// A segment whose batches end at `end`.
@@ -136,6 +140,7 @@ impl Segment {
         }
         Ok(Self {
             crc: header.crc(),
+            sealer: None,
             path: segment_path(header.id),
             header,
             file,
@@ -269,7 +274,11 @@ impl Segment {
         let mut index = SegmentIndex::growing(self.header.base_lsn);
         let end = self.end();
         let scanned = scan(&self.file, &self.header, true, |batch, position, body| {
-            if position < end { index.add_batch(batch, position, body) } else { Ok(()) }
+            if position >= end {
+                return Ok(());
+            }
+            let body = self.store.registry.plain_body(batch, body, &self.crc)?;
+            index.add_batch(batch, position, &body)
         })?;
         if scanned.end < end || index.next_lsn() != self.end_lsn() {
             let cause = "the batches do not reach the segment's end; rebuilding its index failed";

@@ -48,8 +48,11 @@ impl Log {
             if chain.is_some_and(|chain| chain != batch.header.prev_hash) {
                 return Err(corrupt("the batch does not continue the hash chain".into()));
             }
+            // As it is stored: the loaded one may have been opened.
+            let position = batch.next_position - batch.header.total_len() as u64;
+            let stored = segment.read_batch(position, batch.ordinal)?.body;
             let verified =
-                verify_batch(&batch.header, &batch.body, &self.shared.store.registry, &segment.crc)
+                verify_batch(&batch.header, &stored, &self.shared.store.registry, &segment.crc)
                     .map_err(|error| corrupt(error.to_string()))?;
             if chain.is_none() && checkpoint.is_some() {
                 let said = self.checkpoint_at(next)?;

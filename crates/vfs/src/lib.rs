@@ -39,7 +39,7 @@ pub use error::{Error, FaultKind, Op, Result};
 pub use file::{DirEntry, DirWatcher, OpenMode, Vfs, VfsFile, VfsLock};
 pub use mapping::Mapping;
 pub use mem::MemVfs;
-pub use os::StdVfs;
+pub use os::{SilentTerminal, StdVfs};
 pub use record::RecordVfs;
 pub use rng::{OsRng, Rng, SeededRng};
 pub use sim::{SimConfig, SimStats, SimVfs};

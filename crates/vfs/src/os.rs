@@ -2,7 +2,10 @@
 
 mod file;
 mod lock;
+mod terminal;
 mod watch;
+
+pub use terminal::SilentTerminal;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -113,6 +113,16 @@ impl MasterKey {
         MasterKeyId(id)
     }
 
+    /// Another key made from it, by HKDF-SHA-256; each label gives another one.
+    #[must_use]
+    pub fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        hkdf::Hkdf::<Sha256>::new(Some(b"cairn master key 1"), self.0.as_slice())
+            .expand(label, key.as_mut_slice())
+            .expect("32 bytes are fewer than HKDF gives");
+        key
+    }
+
     pub(super) fn expose(&self) -> &[u8; MASTER_KEY_LEN] {
         &self.0
     }

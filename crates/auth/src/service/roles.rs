@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::lockout::Change;
 use super::{AuthService, places};
 use crate::audit::{Subject, What};
 use crate::error::{Error, Result};
@@ -58,6 +59,8 @@ impl<S: KvStore> AuthService<S> {
             let (name, permissions) = (name.clone(), permissions.to_vec());
             let changed = RoleRecord { id: role.id, name, permissions };
             let mut batch = Batch::new();
+            let weaker = Change::Define(role.id, &changed.permissions);
+            self.keep_administrator(&weaker, &mut batch)?;
             self.replace(&mut batch, places::role(role.id), &changed, stamp)?;
             Ok(self.store.commit(batch)?)
         });
@@ -73,6 +76,7 @@ impl<S: KvStore> AuthService<S> {
             let (role, stamp) = self.known_role(name)?;
             let key = places::role(role.id);
             let mut batch = Batch::new();
+            self.keep_administrator(&Change::DeleteRole(role.id), &mut batch)?;
             batch.expect(key.clone(), Expect::Unchanged(stamp)).delete(key);
             batch.delete(places::role_name(name));
             Ok(self.store.commit(batch)?)
@@ -137,7 +141,7 @@ impl<S: KvStore> AuthService<S> {
     /// [`Error::NotFound`] for user or role, also when the user does not have it.
     pub fn revoke_role(&self, user: UserId, name: &RoleName) -> Result<()> {
         let revoked = self.known_role(name).and_then(|(role, _)| {
-            self.change_user(user, |record| {
+            self.weaken_user(user, Change::Revoke(user, role.id), |record| {
                 let place = record.roles.binary_search(&role.id);
                 record.roles.remove(place.map_err(|_| Error::NotFound { what: "grant" })?);
                 record.epoch += 1;

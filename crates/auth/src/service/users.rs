@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cairn_types::Timestamp;
 
+use super::lockout::Change;
 use super::{AuthService, places};
 use crate::audit::{Subject, What};
 use crate::error::{Error, Result};
@@ -128,7 +129,7 @@ impl<S: KvStore> AuthService<S> {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn disable_user(&self, id: UserId) -> Result<()> {
-        let disabled = self.change_user(id, |user| {
+        let disabled = self.weaken_user(id, Change::Disable(id), |user| {
             user.disabled = true;
             user.epoch += 1;
             Ok(())
@@ -170,6 +171,7 @@ impl<S: KvStore> AuthService<S> {
         let deleted = self.retried(|| {
             let (user, stamp) = self.known_user(id)?;
             let mut batch = Batch::new();
+            self.keep_administrator(&Change::Delete(id), &mut batch)?;
             let key = places::user(id);
             batch.expect(key.clone(), Expect::Unchanged(stamp)).delete(key);
             batch.delete(self.name_key(&user.name));
@@ -227,6 +229,23 @@ impl<S: KvStore> AuthService<S> {
             let (mut user, stamp) = self.known_user(id)?;
             change(&mut user)?;
             let mut batch = Batch::new();
+            self.replace(&mut batch, places::user(id), &user, stamp)?;
+            Ok(self.store.commit(batch)?)
+        })
+    }
+
+    /// As [`change_user`](Self::change_user) when an administrator may cease to be one by it.
+    pub(super) fn weaken_user(
+        &self,
+        id: UserId,
+        weaker: Change<'_>,
+        mut change: impl FnMut(&mut UserRecord) -> Result<()>,
+    ) -> Result<()> {
+        self.retried(|| {
+            let (mut user, stamp) = self.known_user(id)?;
+            change(&mut user)?;
+            let mut batch = Batch::new();
+            self.keep_administrator(&weaker, &mut batch)?;
             self.replace(&mut batch, places::user(id), &user, stamp)?;
             Ok(self.store.commit(batch)?)
         })

@@ -5,7 +5,7 @@
 //! | 0 | 4 | magic `CRNB` |
 //! | 4 | 1 | version |
 //! | 5 | 1 | codec id of the payload section |
-//! | 6 | 2 | flags: 1 = cleaned (a record was erased or dropped) |
+//! | 6 | 2 | flags: 1 = cleaned (a record was erased or dropped), 2 = sealed (the body is a sealed block, 24 bytes longer than its two sections) |
 //! | 8 | 4 | record count, at least 1 |
 //! | 12 | 4 | length of the statements section with its restart table |
 //! | 16 | 4 | stored length of the payload section |
@@ -29,6 +29,7 @@ pub const BATCH_HEADER_LEN: usize = 96;
 pub const VERSION: u8 = 1;
 const MAGIC: [u8; 4] = *b"CRNB";
 const FLAG_CLEANED: u16 = 1;
+const FLAG_SEALED: u16 = 2;
 const CRC_AT: usize = 92;
 
 const _: () = assert!(4 + 1 + 1 + 2 + 4 * 4 + 8 * 4 + 32 + 4 + 4 == BATCH_HEADER_LEN);
@@ -40,6 +41,8 @@ pub struct BatchHeader {
     pub codec: CodecId,
     /// A record was erased or dropped by the cleaner.
     pub cleaned: bool,
+    /// The body is sealed.
+    pub sealed: bool,
     /// Records in the batch.
     pub record_count: u32,
     /// Bytes of the statements section.
@@ -67,7 +70,8 @@ impl BatchHeader {
     #[must_use]
     pub fn encode(&self, crc: &SaltedCrc) -> [u8; BATCH_HEADER_LEN] {
         let mut out = [0; BATCH_HEADER_LEN];
-        let flags = if self.cleaned { FLAG_CLEANED } else { 0 };
+        let flags =
+            if self.cleaned { FLAG_CLEANED } else { 0 } | if self.sealed { FLAG_SEALED } else { 0 };
         out[..4].copy_from_slice(&MAGIC);
         out[4] = VERSION;
         out[5] = self.codec.get();
@@ -110,7 +114,7 @@ impl BatchHeader {
             return Err(Error::UnsupportedVersion { found: bytes[4] });
         }
         let flags = u16::from_le_bytes([bytes[6], bytes[7]]);
-        if flags & !FLAG_CLEANED != 0 {
+        if flags & !(FLAG_CLEANED | FLAG_SEALED) != 0 {
             return Err(Error::UnknownFlag(flags));
         }
         let mut prev_hash = [0; 32];
@@ -118,6 +122,7 @@ impl BatchHeader {
         let header = Self {
             codec: CodecId::new(bytes[5]),
             cleaned: flags & FLAG_CLEANED != 0,
+            sealed: flags & FLAG_SEALED != 0,
             record_count: u32_at(bytes, 8),
             statements_len: u32_at(bytes, 12),
             stored_len: u32_at(bytes, 16),
@@ -167,10 +172,11 @@ impl BatchHeader {
         Ok(())
     }
 
-    /// Bytes of the body.
+    /// Bytes of the body as it is stored.
     #[must_use]
     pub const fn body_len(&self) -> usize {
-        self.statements_len as usize + self.stored_len as usize
+        let sealed = if self.sealed { crate::seal::OVERHEAD } else { 0 };
+        self.statements_len as usize + self.stored_len as usize + sealed
     }
 
     /// Bytes of header and body.

@@ -37,13 +37,13 @@ pub fn reseal(bytes: &[u8], old: &SaltedCrc, new: &SaltedCrc, out: &mut Vec<u8>)
     Ok(())
 }
 
-/// Appends a batch to `out` in which every record met its `fate`; says whether one changed.
+/// Appends a batch to `out`, not sealed, in which every record met its `fate`; says whether one changed.
 ///
 /// The result may be longer than the batch it comes from: an erased record keeps 32 bytes of
 /// hash, a dropped one 32 bytes of leaf.
 ///
 /// # Errors
-/// When the body, whose CRC the caller checked, is not valid otherwise;
+/// When the body, opened and with its CRC checked by the caller, is not valid otherwise;
 /// [`Error::TooLarge`] when the result would pass a limit. What was appended to `out` is then
 /// to be thrown away.
 pub fn rewrite(
@@ -95,7 +95,7 @@ pub fn rewrite(
         writer.put(&statement, form, out, &mut restarts);
     }
     out.extend_from_slice(&restarts);
-    let mut rewritten = BatchHeader { cleaned: gone, ..*header };
+    let mut rewritten = BatchHeader { cleaned: gone, sealed: false, ..*header };
     rewritten.statements_len = within(
         "statements of a cleaned batch",
         out.len() - start - BATCH_HEADER_LEN,

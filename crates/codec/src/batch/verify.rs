@@ -64,6 +64,7 @@ pub fn verify_with_leaves(
     mut each: impl FnMut(&LeafHash),
 ) -> Result<VerifiedBatch> {
     header.check_body(body, crc)?;
+    let body = &*registry.plain_body(header, body, crc)?;
     let payloads = raw_payloads(header, body, registry)?;
     let mut chain = hash::BatchChain::new(&header.prev_hash, &header.chain_fields());
     let mut writer = CompactWriter::new(header.commit_time, 0);

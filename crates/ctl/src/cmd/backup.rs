@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use cairndb::codec::CodecRegistry;
 use cairndb::log::{Log, VerifyOptions, cut, verify_store};
 use cairndb::prelude::*;
 use cairndb::vfs::{StdVfs, SystemClock, Vfs};
 use serde_json::json;
 
-use super::{line, open_read_only};
+use super::{codecs, line, open_read_only};
 use crate::cli::Cli;
 use crate::cli::keys::Restore;
 use crate::exit::Damaged;
@@ -27,7 +26,7 @@ pub fn backup(cli: &Cli, target: &Path, out: &mut impl Write) -> Result<()> {
     };
     let done = engine.log().backup(&vfs, Some(&progress))?;
     bar.finish_and_clear();
-    let report = verify_store(&vfs, &CodecRegistry::standard(), &VerifyOptions::default())?;
+    let report = verify_store(&vfs, &codecs(cli)?, &VerifyOptions::default())?;
     if !report.is_intact() {
         for damage in &report.damage {
             line(out, format!("damaged in the copy: {damage}"))?;
@@ -58,8 +57,7 @@ pub fn restore(cli: &Cli, args: &Restore, out: &mut impl Write) -> Result<()> {
     if target.exists("CAIRN")? || target.exists("log")? {
         bail!("{} holds a store already; restore into another directory", cli.store.display());
     }
-    let backup = Engine::open_read_only(&args.from)
-        .with_context(|| format!("opening {}", args.from.display()))?;
+    let backup = super::open_read_only_unchecked(cli, &args.from)?;
     if args.rev.is_some_and(|rev| rev > backup.revision()) {
         let (rev, newest) = (args.rev.unwrap_or_default(), backup.revision());
         bail!("the backup ends at revision {newest}, before {rev}");
@@ -71,9 +69,9 @@ pub fn restore(cli: &Cli, args: &Restore, out: &mut impl Write) -> Result<()> {
     backup.log().backup(&target, None)?;
     let target: Arc<dyn Vfs> = Arc::new(target);
     if let Some(end) = end {
-        cut(target, &CodecRegistry::standard(), &SystemClock::default(), end)?;
+        cut(target, &codecs(cli)?, &SystemClock::default(), end)?;
     }
-    let engine = super::open(cli)?;
+    let engine = super::open_unchecked(cli)?;
     let report = engine.verify(&VerifyOptions::default())?;
     if !report.is_intact() {
         return Err(Damaged(report.damage.len()).into());

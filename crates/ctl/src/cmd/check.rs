@@ -3,18 +3,17 @@
 use std::io::Write;
 
 use anyhow::Result;
-use cairndb::codec::CodecRegistry;
 use cairndb::engine::{OwnedSpace, SpaceOwner, SpaceReport};
-use cairndb::log::{Error, Log, VerifyReport, verify_store};
+use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
 use serde_json::json;
 
-use super::{line, open_read_only, vfs};
+use super::{codecs, line, open_read_only, vfs};
 use crate::cli::{Cli, Inspect};
 use crate::exit::Damaged;
 
 fn run_verify(cli: &Cli) -> Result<VerifyReport> {
-    Ok(verify_store(&*vfs(cli)?, &CodecRegistry::standard(), &VerifyOptions::default())?)
+    Ok(verify_store(&*vfs(cli)?, &codecs(cli)?, &VerifyOptions::default())?)
 }
 
 /// Checks every byte.
@@ -142,7 +141,8 @@ fn print_space(space: &SpaceReport, out: &mut impl Write) -> Result<()> {
 
 /// Prints records as they lie in the log.
 pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
-    let log = Log::open_read_only(&cli.store)?;
+    let engine = open_read_only(cli)?;
+    let log = engine.log();
     let from = Lsn::new(args.from).max(log.start_lsn());
     let mut scan = log.scan(from);
     for _ in 0..args.limit {

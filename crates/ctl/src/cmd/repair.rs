@@ -3,12 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use cairndb::codec::CodecRegistry;
 use cairndb::log::Repair;
 use cairndb::vfs::{SystemClock, Vfs};
 use serde_json::json;
 
-use super::{line, vfs};
+use super::{codecs, line, vfs};
 use crate::cli::Cli;
 use crate::exit::Damaged;
 
@@ -16,7 +15,7 @@ use crate::exit::Damaged;
 pub fn run(cli: &Cli, yes: bool, out: &mut impl Write) -> Result<()> {
     let vfs = vfs(cli)?;
     let _nobody_else = vfs.lock("LOCK")?;
-    let Some(repair) = Repair::plan(vfs, &CodecRegistry::standard())? else {
+    let Some(repair) = Repair::plan(vfs, &codecs(cli)?)? else {
         return if cli.json {
             line(out, json!({ "damaged": false }))
         } else {

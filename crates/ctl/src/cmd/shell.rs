@@ -87,6 +87,7 @@ fn one(shell: &Cli, text: &str, out: &mut impl Write) -> Result<()> {
                 durability: shell.durability,
                 quota_bytes: shell.quota_bytes,
                 min_free_bytes: shell.min_free_bytes,
+                access: shell.access.clone(),
                 command: parsed.command,
             };
             if let Err(error) = super::run_into(&cli, out) {

@@ -2,6 +2,7 @@
 
 use std::sync::MutexGuard;
 
+use cairn_codec::seal::OVERHEAD as SEAL_OVERHEAD;
 use cairn_codec::{BatchContext, Draft, RecordKind, SequenceRule};
 use cairn_types::{ChainHash, Lsn, StreamId, Timestamp, limits};
 
@@ -99,14 +100,18 @@ impl Append {
             }
         }
         let limited = is_limited(&self.store.config, draft);
-        state = self.make_room(state, draft.encoded_len_max(), limited).inspect_err(|error| {
-            let full = matches!(error, Error::NoSpace { .. });
-            self.store.counters.refused_for_space.increment(u64::from(full));
-        })?;
+        state = self
+            .make_room(state, draft.encoded_len_max() + SEAL_OVERHEAD, limited)
+            .inspect_err(|error| {
+                let full = matches!(error, Error::NoSpace { .. });
+                self.store.counters.refused_for_space.increment(u64::from(full));
+            })?;
         let appended = self.place(&mut state, draft, now, false);
         if self.checkpoint_due(&state) {
             // A checkpoint that finds no room is simply taken later.
-            if let Ok(roomy) = self.make_room(state, checkpoint::ENCODED_LEN_MAX, false) {
+            if let Ok(roomy) =
+                self.make_room(state, checkpoint::ENCODED_LEN_MAX + SEAL_OVERHEAD, false)
+            {
                 state = roomy;
                 self.place_checkpoint(&mut state, now);
             } else {
@@ -123,7 +128,8 @@ impl Append {
         let state = self.lock();
         state.check_open()?;
         let now = self.store.clock.now();
-        let mut state = self.make_room(state, checkpoint::ENCODED_LEN_MAX, false)?;
+        let mut state =
+            self.make_room(state, checkpoint::ENCODED_LEN_MAX + SEAL_OVERHEAD, false)?;
         let appended = self.place_checkpoint(&mut state, now);
         Ok(Ticket { appended })
     }
@@ -168,6 +174,7 @@ impl Append {
             prev_hash: state.chain,
             crc: &active.segment.crc,
         };
+        let start = state.buffer.bytes.len();
         let encoded = cairn_codec::encode(
             draft,
             &context,
@@ -175,6 +182,16 @@ impl Append {
             &mut state.scratch,
             &mut state.buffer.bytes,
         );
+        if let Some(sealer) = &active.segment.sealer {
+            let sealed = cairn_codec::seal_batch(
+                &mut state.buffer.bytes,
+                start,
+                &active.segment.crc,
+                sealer,
+            );
+            sealed.expect("a segment has fewer batches than its cipher has counters");
+        }
+        let stored_len = state.buffer.bytes.len() - start;
         let records = draft.len() as u64;
         let end_lsn = Lsn::new(first_lsn.get() + records);
         state.buffer.batches.push(PendingBatch {
@@ -188,8 +205,8 @@ impl Append {
         let counters = &self.store.counters;
         counters.batches.increment(1);
         counters.records.increment(records);
-        counters.written_bytes.increment(encoded.len as u64);
-        active.end += encoded.len as u64;
+        counters.written_bytes.increment(stored_len as u64);
+        active.end += stored_len as u64;
         active.batch_count += 1;
         state.next_lsn = end_lsn;
         state.chain = encoded.chain;

@@ -93,7 +93,7 @@ impl SegmentHeader {
     /// The CRC state that every checksum of this file starts from.
     #[must_use]
     pub fn crc(&self) -> SaltedCrc {
-        SaltedCrc::new(&self.salt)
+        SaltedCrc::new(&self.salt).of_file(self.store_id, self.id.get())
     }
 }
 

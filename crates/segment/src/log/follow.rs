@@ -80,7 +80,8 @@ impl Log {
         let scanned = scan_from(&segment.file, &segment.header, place, true, |batch, at, body| {
             newest = Some((at, batch.total_len()));
             let end = at + batch.total_len() as u64;
-            segment.extend(end, |index| index.add_batch(batch, at, body))
+            let body = self.shared.store.registry.plain_body(batch, body, &segment.crc)?;
+            segment.extend(end, |index| index.add_batch(batch, at, &body))
         })?;
         self.shared.marks.raise_written(scanned.end_lsn);
         self.shared.marks.raise_durable(Lsn::new(scanned.durable_end.get()));

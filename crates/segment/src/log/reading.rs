@@ -7,6 +7,7 @@ use cairn_types::{Lsn, StreamId, Timestamp};
 
 use super::{Head, Log, LogStats};
 use crate::read::{LoadedBatch, Record, Scan, StreamScan};
+use crate::sealed_files::SealedVfs;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::watch::ListenerGuard;
@@ -70,6 +71,21 @@ impl Log {
     #[must_use]
     pub fn vfs(&self) -> &Arc<dyn cairn_vfs::Vfs> {
         &self.shared.store.vfs
+    }
+
+    /// Where views keep files with keys or values beside the log: encrypted when the log is.
+    #[must_use]
+    pub fn sealed_vfs(&self) -> Arc<dyn cairn_vfs::Vfs> {
+        let store = &self.shared.store;
+        if !store.registry.is_sealing() {
+            return store.vfs.clone();
+        }
+        Arc::new(SealedVfs {
+            inner: store.vfs.clone(),
+            registry: store.registry.clone(),
+            rng: store.rng.clone(),
+            store_id: store.id,
+        })
     }
 
     /// The codecs that the log can read and write with.

@@ -79,6 +79,15 @@ impl Batches {
             return Ok(batch);
         }
         let StoredBatch { header, body } = segment.read_batch(position, ordinal)?;
+        let body = if header.sealed {
+            let opened = self.store.registry.plain_body(&header, &body, &segment.crc);
+            let damaged = |error: cairn_codec::Error| {
+                Error::corrupt(segment.path.clone(), position, error.to_string())
+            };
+            opened.map_err(damaged)?.into_owned().into()
+        } else {
+            body
+        };
         let stored = body.slice(header.statements_len as usize..);
         let plain = header.codec == CodecId::NONE;
         let payloads = if plain {
@@ -92,8 +101,9 @@ impl Batches {
             raw.into()
         };
         let next_position = position + header.total_len() as u64;
+        let header_sealed = header.sealed;
         let batch = Arc::new(LoadedBatch { header, body, payloads, next_position, ordinal });
-        if !(plain && mapped) {
+        if !(plain && mapped) || header_sealed {
             self.keep(id, position, &batch);
         }
         Ok(batch)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
 use cairn_vfs::OpenMode;
 
+use super::key::check_key;
 use super::layout::{Layout, SegmentFile, read_layout, refuse_unfinished_import};
 use super::report::RecoveryReport;
 use super::scan::{Scanned, Stop, scan};
@@ -50,6 +51,7 @@ pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
         }
     };
     store.id = layout.store.id;
+    check_key(&store.registry, &layout.segments)?;
     let store = &Arc::new(store);
     let Layout { superblock, damaged_slots, segments: files, leftovers, .. } = layout;
     report.damaged_slots = damaged_slots;
@@ -141,8 +143,9 @@ fn open_last(
         return Ok(end);
     }
     let mut index = SegmentIndex::growing(last.header.base_lsn);
+    let crc = last.header.crc();
     let scanned = scan(&last.file, &last.header, true, |batch, position, body| {
-        index.add_batch(batch, position, body)
+        index.add_batch(batch, position, &store.registry.plain_body(batch, body, &crc)?)
     })?;
     check_anchor(&last.header, &scanned)?;
     let durable_end = scanned.durable_end.max(last.header.base_lsn).max(superblock.durable_end);

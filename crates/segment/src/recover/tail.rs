@@ -136,6 +136,7 @@ fn copy_tail(
         rewrites: 0,
     };
     let (old_crc, crc) = (last.header.crc(), header.crc());
+    let sealer = store.registry.sealer(&crc);
     let mut out = header.encode().to_vec();
     let mut window = Window::new(last.file.clone())?;
     let mut chain = from.chain;
@@ -150,7 +151,7 @@ fn copy_tail(
         chain = newest;
         let len = usize::try_from(batch.len).expect("a batch is limited to fewer bytes");
         let bytes = window.get(batch.position, len)?;
-        cairn_codec::reseal(bytes, &old_crc, &crc, &mut out)?;
+        cairn_codec::copy_batch(bytes, &old_crc, &store.registry, &crc, sealer.as_ref(), &mut out)?;
     }
     let end = out.len() as u64;
     let records: u64 = tail.iter().map(|batch| u64::from(batch.records)).sum();

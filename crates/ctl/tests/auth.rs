@@ -1,0 +1,217 @@
+//! Users, roles and keys from the command line, as a new user drives them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::{cairn, run, stdout};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A directory with a master key and commands that find it.
+struct Desk {
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self { dir: tempfile::tempdir().expect("a directory") };
+        let key = desk.path("master.key");
+        stdout(&run(desk.dir.path(), &["auth", "new-key", "--out", &key]));
+        desk
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().expect("text").to_owned()
+    }
+
+    fn command(&self, credential: Option<&str>) -> Command {
+        let mut command = cairn(self.dir.path());
+        for name in ["CAIRN_MASTER_KEY", "CAIRN_CREDENTIAL", "CAIRN_CREDENTIAL_FILE"] {
+            command.env_remove(name);
+        }
+        command.env("CAIRN_MASTER_KEY_FILE", self.path("master.key"));
+        if let Some(credential) = credential {
+            command.env("CAIRN_CREDENTIAL", credential);
+        }
+        command
+    }
+
+    fn with_input(&self, credential: Option<&str>, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(credential);
+        command.args(arguments).stdin(Stdio::piped());
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+        child.wait_with_output().expect("ends")
+    }
+
+    fn run(&self, credential: Option<&str>, arguments: &[&str]) -> Output {
+        self.with_input(credential, arguments, &format!("{PASSWORD}\n"))
+    }
+
+    /// Enables auth and gives a session of the administrator.
+    fn enabled() -> (Self, String) {
+        let desk = Self::new();
+        stdout(&desk.run(None, &["put", "a/1", "one"]));
+        stdout(&desk.run(None, &["auth", "enable", "--admin", "root"]));
+        let token = stdout(&desk.run(None, &["login", "root"])).trim().to_owned();
+        (desk, token)
+    }
+}
+
+fn refused(output: &Output) {
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn two_users_a_restricted_key_and_what_they_may() {
+    let (desk, root) = Desk::enabled();
+    let root = Some(root.as_str());
+    assert_eq!(stdout(&desk.run(None, &["auth", "status"])), "enabled\n");
+    refused(&desk.run(None, &["get", "a/1"]));
+    refused(&desk.run(Some("nonsense"), &["get", "a/1"]));
+    assert_eq!(stdout(&desk.run(root, &["get", "a/1"])), "one\n");
+    stdout(&desk.run(root, &["user", "create", "ada"]));
+    stdout(&desk.run(root, &["role", "create", "reader", "read,write:keys:default:a/"]));
+    stdout(&desk.run(root, &["role", "grant", "ada", "reader"]));
+    let issued = desk.run(root, &["apikey", "create", "ada", "--scope", "read:keys:default:a/"]);
+    assert!(String::from_utf8_lossy(&issued.stderr).contains("shown once"));
+    let key = stdout(&issued).trim().to_owned();
+    let key = Some(key.as_str());
+    assert_eq!(stdout(&desk.run(key, &["get", "a/1"])), "one\n");
+    refused(&desk.run(key, &["put", "a/1", "two"]));
+    refused(&desk.run(key, &["get", "b"]));
+    refused(&desk.run(key, &["scan"]));
+    assert_eq!(stdout(&desk.run(key, &["scan", "--prefix", "a/"])), "a/1\tone\n");
+    for administration in [&["user", "list"][..], &["inspect"], &["stats"], &["compact", "2"]] {
+        refused(&desk.run(key, administration));
+    }
+    let ada = stdout(&desk.run(None, &["login", "ada"])).trim().to_owned();
+    stdout(&desk.run(Some(&ada), &["put", "a/1", "two"]));
+    refused(&desk.run(Some(&ada), &["put", "b", "two"]));
+    // The key can be rotated and revoked; what was is refused.
+    let list = stdout(&desk.run(root, &["apikey", "list", "ada"]));
+    let id = list.split(' ').next().expect("an id").to_owned();
+    let new = stdout(&desk.run(root, &["apikey", "rotate", &id])).trim().to_owned();
+    refused(&desk.run(key, &["get", "a/1"]));
+    assert_eq!(stdout(&desk.run(Some(&new), &["get", "a/1"])), "two\n");
+    stdout(&desk.run(root, &["user", "disable", "ada"]));
+    refused(&desk.run(Some(&new), &["get", "a/1"]));
+    refused(&desk.run(Some(&ada), &["get", "a/1"]));
+    // Nobody locks everybody out.
+    refused(&desk.run(root, &["user", "disable", "root"]));
+    refused(&desk.run(root, &["role", "delete", "admin"]));
+    refused(&desk.run(root, &["topics", "drop", "_audit"]));
+    stdout(&desk.run(root, &["stats"]));
+    assert!(stdout(&desk.run(None, &["verify"])).contains("intact"));
+}
+
+#[test]
+fn the_audit_is_filtered_and_followed_and_tells_no_secret() {
+    let (desk, root) = Desk::enabled();
+    let mut follow = desk
+        .command(Some(&root))
+        .args(["audit", "--follow", "--refused", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    refused(&desk.with_input(None, &["login", "root"], "a wrong password\n"));
+    let mut lines = BufReader::new(follow.stdout.take().expect("piped")).lines();
+    let line = lines.next().expect("a line").expect("reads");
+    let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!((&entry["what"], &entry["cause"]), (&"login".into(), &"wrong_secret".into()));
+    follow.kill().expect("ends");
+    follow.wait().expect("ended");
+    let all = stdout(&desk.run(Some(&root), &["audit"]));
+    for secret in [PASSWORD, "a wrong password", root.as_str()] {
+        assert!(!all.contains(secret), "{secret} in the audit");
+    }
+    assert!(all.contains("create_user") && all.contains("grant_role"), "{all}");
+    let logins = stdout(&desk.run(Some(&root), &["audit", "--what", "login", "--json"]));
+    assert_eq!(logins.lines().count(), 2);
+    refused(&desk.run(None, &["audit"]));
+}
+
+#[test]
+fn a_wrong_or_missing_master_key_opens_nothing_and_changes_nothing() {
+    let (desk, root) = Desk::enabled();
+    let before = files(desk.dir.path());
+    let other = Desk::new();
+    for file in [desk.path("none"), other.path("master.key")] {
+        let mut command = desk.command(Some(&root));
+        let output =
+            command.env("CAIRN_MASTER_KEY_FILE", file).args(["get", "a/1"]).output().expect("runs");
+        assert!(!output.status.success() && output.stdout.is_empty());
+    }
+    assert_eq!(files(desk.dir.path()), before);
+    assert_eq!(stdout(&desk.run(Some(&root), &["get", "a/1"])), "one\n");
+    let new = other.path("master.key");
+    stdout(&desk.run(Some(&root), &["auth", "rotate-key", "--new-key-file", &new]));
+    assert!(!desk.run(Some(&root), &["get", "a/1"]).status.success());
+    let mut command = desk.command(Some(&root));
+    let output = command.env("CAIRN_MASTER_KEY_FILE", &new).args(["get", "a/1"]).output();
+    assert_eq!(stdout(&output.expect("runs")), "one\n");
+}
+
+fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("lists") {
+        let path = entry.expect("lists").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(&path).expect("reads")));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn secrets_go_to_files_that_only_their_owner_may_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let (desk, root) = Desk::enabled();
+    let file = desk.path("key");
+    let output = desk.run(Some(&root), &["apikey", "create", "root", "--out", &file]);
+    assert!(!stdout(&output).contains("cairn_"));
+    let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut command = desk.command(None);
+    let output = command.args(["--credential-file", &file, "get", "a/1"]).output().expect("runs");
+    assert_eq!(stdout(&output), "one\n");
+    // Nothing is written over.
+    assert!(!desk.run(Some(&root), &["apikey", "create", "root", "--out", &file]).status.success());
+}
+
+#[test]
+fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
+    const CANARY: &str = "canary-that-must-not-be-seen";
+    let desk = Desk::new();
+    let key = desk.path("store.key");
+    stdout(&desk.run(None, &["auth", "new-key", "--out", &key]));
+    let with = |arguments: &[&str]| {
+        let mut command = desk.command(None);
+        let command = command.env("CAIRN_ENCRYPTION_KEY_FILE", &key).args(arguments);
+        command.output().expect("runs")
+    };
+    stdout(&with(&["put", CANARY, CANARY]));
+    stdout(&with(&["append", "t", "--data", CANARY]));
+    assert_eq!(stdout(&with(&["get", CANARY])).trim(), CANARY);
+    let backup = desk.path("backup");
+    stdout(&with(&["backup", &backup]));
+    for (path, bytes) in files(desk.dir.path()) {
+        let seen = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert!(!seen, "the canary is in {}", path.display());
+    }
+    assert!(stdout(&with(&["verify"])).contains("intact"));
+    let before = files(&desk.dir.path().join("data"));
+    for arguments in [&["get", CANARY][..], &["put", "a", "b"], &["verify"], &["repair", "--yes"]] {
+        let output = desk.run(None, arguments);
+        if arguments[0] != "repair" {
+            assert!(String::from_utf8_lossy(&output.stderr).contains("encrypted"), "{arguments:?}");
+        }
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(CANARY));
+    }
+    assert_eq!(files(&desk.dir.path().join("data")), before);
+}

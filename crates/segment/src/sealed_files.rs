@@ -1,0 +1,339 @@
+//! Files that views keep beside the log, encrypted when the log is. Derived, like their content:
+//! a view whose file does not open is built again.
+//!
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | magic `CRNE` |
+//! | 4 | 1 | version, 1 |
+//! | 5 | 3 | zero |
+//! | 8 | 16 | salt of the file's key |
+//! | 24 | n x (4,096 + 24) | sealed blocks of 4,096 bytes of content each, the last one shorter |
+//!
+//! Files are written from front to back and read anywhere. The end is sealed at every sync; an
+//! end that is sealed again gets another counter. A file without the magic was written before
+//! the log had a key, and is read as it is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cairn_codec::CodecRegistry;
+use cairn_codec::seal::{
+    BlockCipher, BlockIdentity, FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD,
+};
+use cairn_vfs::{
+    DirEntry, DirWatcher, Error, Mapping, Op, OpenMode, Result, Rng, Vfs, VfsFile, VfsLock,
+};
+
+const MAGIC: [u8; 4] = *b"CRNE";
+const VERSION: u8 = 1;
+const HEADER_LEN: usize = 8 + FILE_SALT_LEN;
+const BLOCK_LEN: usize = 4096;
+const SEALED_LEN: u64 = (BLOCK_LEN + OVERHEAD) as u64;
+
+/// Another [`Vfs`] whose files are encrypted.
+#[derive(Debug)]
+pub(crate) struct SealedVfs {
+    pub(crate) inner: Arc<dyn Vfs>,
+    pub(crate) registry: CodecRegistry,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) store_id: [u8; 16],
+}
+
+impl SealedVfs {
+    fn create(&self, file: Arc<dyn VfsFile>) -> Result<Arc<dyn VfsFile>> {
+        let mut salt = [0; FILE_SALT_LEN];
+        self.rng.fill(&mut salt);
+        let mut header = [0; HEADER_LEN];
+        header[..4].copy_from_slice(&MAGIC);
+        header[4] = VERSION;
+        header[8..].copy_from_slice(&salt);
+        file.write_all_at(0, &header)?;
+        let cipher = self.registry.file_cipher(FileKind::Table, self.store_id, &salt, true);
+        let cipher = cipher.expect("made only when there is a key");
+        Ok(SealedFile::with(file, cipher, self.store_id, 0))
+    }
+
+    fn existing(&self, file: Arc<dyn VfsFile>) -> Result<Arc<dyn VfsFile>> {
+        let len = file.len()?;
+        let mut header = [0; HEADER_LEN];
+        let got = file.read_at(0, &mut header)?;
+        if got < HEADER_LEN || header[..8] != [&MAGIC[..], &[VERSION, 0, 0, 0]].concat() {
+            return Ok(file);
+        }
+        let mut salt = [0; FILE_SALT_LEN];
+        salt.copy_from_slice(&header[8..]);
+        let cipher = self.registry.file_cipher(FileKind::Table, self.store_id, &salt, false);
+        let cipher = cipher.expect("made only when there is a key");
+        let sealed = len - HEADER_LEN as u64;
+        let (whole, rest) = (sealed / SEALED_LEN, sealed % SEALED_LEN);
+        let content = whole * BLOCK_LEN as u64 + rest.saturating_sub(OVERHEAD as u64);
+        Ok(SealedFile::with(file, cipher, self.store_id, content))
+    }
+}
+
+impl Vfs for SealedVfs {
+    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn VfsFile>> {
+        let fresh = match mode {
+            OpenMode::Create => true,
+            OpenMode::CreateOrOpen => !self.inner.exists(path)?,
+            OpenMode::Read | OpenMode::ReadWrite => false,
+        };
+        let file = self.inner.open(path, mode)?;
+        if fresh { self.create(file) } else { self.existing(file) }
+    }
+
+    fn exists(&self, path: &str) -> Result<bool> {
+        self.inner.exists(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<DirEntry>> {
+        self.inner.list(dir)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<()> {
+        self.inner.create_dir_all(dir)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<()> {
+        self.inner.sync_dir(dir)
+    }
+
+    fn hard_link(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.hard_link(from, to)
+    }
+
+    fn lock(&self, path: &str) -> Result<Box<dyn VfsLock>> {
+        self.inner.lock(path)
+    }
+
+    fn free_space(&self) -> Result<u64> {
+        self.inner.free_space()
+    }
+
+    fn supports_map(&self) -> bool {
+        // A mapping would show the sealed bytes.
+        false
+    }
+
+    fn watch(&self, dir: &str) -> Result<Box<dyn DirWatcher>> {
+        self.inner.watch(dir)
+    }
+}
+
+/// A file of sealed blocks.
+#[derive(Debug)]
+struct SealedFile {
+    file: Arc<dyn VfsFile>,
+    cipher: FileCipher,
+    store_id: [u8; 16],
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes of content.
+    len: u64,
+    /// Content of the last block while the file is written.
+    tail: Vec<u8>,
+    /// The block that was opened last.
+    opened: Option<(u64, Vec<u8>)>,
+}
+
+impl SealedFile {
+    fn with(
+        file: Arc<dyn VfsFile>,
+        cipher: FileCipher,
+        store_id: [u8; 16],
+        len: u64,
+    ) -> Arc<dyn VfsFile> {
+        let state = Mutex::new(State { len, ..State::default() });
+        Arc::new(Self { file, cipher, store_id, state })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, op: Op, cause: &'static str) -> Error {
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
+        Error::from_io(op, self.file.path(), source)
+    }
+
+    fn identity(&self, block: u64) -> BlockIdentity {
+        BlockIdentity { store_id: self.store_id, file: 0, counter: block }
+    }
+
+    fn write_block(&self, block: u64, content: &[u8]) -> Result<()> {
+        let mut sealed = Vec::with_capacity(content.len() + OVERHEAD);
+        self.cipher
+            .seal(&self.identity(block), content, &mut sealed)
+            .map_err(|_| self.failed(Op::Write, "only new files are sealed"))?;
+        self.file.write_all_at(HEADER_LEN as u64 + block * SEALED_LEN, &sealed)
+    }
+
+    fn open_block(&self, block: u64) -> Result<Vec<u8>> {
+        let mut sealed = vec![0; BLOCK_LEN + OVERHEAD];
+        let (at, mut got) = (HEADER_LEN as u64 + block * SEALED_LEN, 0);
+        while got < sealed.len() {
+            let count = self.file.read_at(at + got as u64, &mut sealed[got..])?;
+            if count == 0 {
+                break;
+            }
+            got += count;
+        }
+        let mut content = Vec::with_capacity(BLOCK_LEN);
+        self.cipher
+            .open(&self.identity(block), &sealed[..got], &mut content)
+            .map_err(|_| self.failed(Op::Read, "a block does not open: changed, moved or cut"))?;
+        Ok(content)
+    }
+
+    fn seal_tail(&self) -> Result<()> {
+        let state = self.state();
+        if state.tail.is_empty() {
+            return Ok(());
+        }
+        self.write_block(state.len / BLOCK_LEN as u64, &state.tail)
+    }
+}
+
+impl VfsFile for SealedFile {
+    fn path(&self) -> &str {
+        self.file.path()
+    }
+
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut state = self.state();
+        if position >= state.len {
+            return Ok(0);
+        }
+        let block = position / BLOCK_LEN as u64;
+        let in_tail = !state.tail.is_empty() && block == state.len / BLOCK_LEN as u64;
+        if !in_tail && state.opened.as_ref().is_none_or(|(opened, _)| *opened != block) {
+            state.opened = Some((block, self.open_block(block)?));
+        }
+        let content = match &state.opened {
+            Some((_, content)) if !in_tail => content,
+            _ => &state.tail,
+        };
+        let from = usize::try_from(position % BLOCK_LEN as u64).expect("below a block");
+        let content = content.get(from..).unwrap_or_default();
+        let count = content.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&content[..count]);
+        Ok(count)
+    }
+
+    fn write_all_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
+        let mut state = self.state();
+        if position != state.len {
+            return Err(self.failed(Op::Write, "sealed files are written from front to back"));
+        }
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let room = BLOCK_LEN - state.tail.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            state.tail.extend_from_slice(now);
+            bytes = later;
+            if state.tail.len() == BLOCK_LEN {
+                self.write_block(state.len / BLOCK_LEN as u64, &state.tail)?;
+                state.tail.clear();
+            }
+            state.len += now.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.state().len)
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        if len == self.state().len {
+            return Ok(());
+        }
+        Err(self.failed(Op::Write, "sealed files are not cut"))
+    }
+
+    fn allocate(&self, _: u64, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        self.seal_tail()?;
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.seal_tail()?;
+        self.file.sync_all()
+    }
+
+    fn map(&self, _: u64) -> Result<Mapping> {
+        Err(self.failed(Op::Read, "sealed files are not mapped"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_vfs::{MemVfs, SeededRng};
+
+    fn vfs(inner: &MemVfs, seed: u64) -> SealedVfs {
+        let registry = CodecRegistry::standard().with_sealing_key(&[7; 32]).expect("a key");
+        let (inner, rng) = (Arc::new(inner.clone()), Arc::new(SeededRng::new(seed)));
+        SealedVfs { inner, registry, rng, store_id: [1; 16] }
+    }
+
+    #[test]
+    fn content_of_any_length_comes_back_and_is_not_in_the_file() {
+        for len in [0, 1, 4095, 4096, 4097, 8192, 10_000] {
+            let disk = MemVfs::new();
+            let content: Vec<u8> = (0..len).map(|n: usize| (n * 7 % 251) as u8).collect();
+            let file = vfs(&disk, 1).open("f", OpenMode::Create).expect("creates");
+            for (index, piece) in content.chunks(1000).enumerate() {
+                file.write_all_at(index as u64 * 1000, piece).expect("writes");
+                file.sync_data().expect("syncs");
+            }
+            file.sync_all().expect("syncs");
+            for file in [file, vfs(&disk, 2).open("f", OpenMode::Read).expect("opens")] {
+                assert_eq!(file.len().expect("a length"), len as u64);
+                let mut read = vec![0; len];
+                file.read_exact_at(0, &mut read).expect("reads");
+                assert_eq!(read, content);
+            }
+            let raw = disk.open("f", OpenMode::Read).expect("opens");
+            let mut bytes = vec![0; usize::try_from(raw.len().expect("a length")).expect("small")];
+            raw.read_exact_at(0, &mut bytes).expect("reads");
+            assert!(len < 100 || !bytes.windows(32).any(|window| window == &content[..32]));
+        }
+    }
+
+    #[test]
+    fn a_changed_block_is_an_error_and_a_plain_file_is_read_as_it_is() {
+        let disk = MemVfs::new();
+        let file = vfs(&disk, 1).open("f", OpenMode::Create).expect("creates");
+        file.write_all_at(0, &[9; 5000]).expect("writes");
+        assert!(file.write_all_at(0, &[1]).is_err(), "only at the end");
+        file.sync_all().expect("syncs");
+        let raw = disk.open("f", OpenMode::ReadWrite).expect("opens");
+        let mut byte = [0];
+        raw.read_exact_at(100, &mut byte).expect("reads");
+        raw.write_all_at(100, &[byte[0] ^ 1]).expect("writes");
+        let read = vfs(&disk, 2).open("f", OpenMode::Read).expect("opens");
+        assert!(read.read_exact_at(0, &mut [0; 10]).is_err());
+        read.read_exact_at(4096, &mut [0; 10]).expect("another block");
+        let plain = disk.open("p", OpenMode::Create).expect("creates");
+        plain.write_all_at(0, b"from before").expect("writes");
+        let mut content = [0; 11];
+        let read = vfs(&disk, 2).open("p", OpenMode::Read).expect("opens");
+        read.read_exact_at(0, &mut content).expect("reads");
+        assert_eq!(&content, b"from before");
+    }
+}
