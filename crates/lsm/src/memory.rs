@@ -189,8 +189,14 @@ impl<V: Version> Memory<V> {
 
     /// Brings the ordered index up to date.
     pub(crate) fn bring_into_order(&mut self) {
-        let mut added: Vec<(Bytes, u32)> = Vec::with_capacity(self.unordered.len());
-        for number in std::mem::take(&mut self.unordered) {
+        self.bring_some_into_order(self.unordered.len());
+    }
+
+    /// Takes up to `count` keys into the ordered index; says whether there are more.
+    pub(crate) fn bring_some_into_order(&mut self, count: usize) -> bool {
+        let from = self.unordered.len().saturating_sub(count);
+        let mut added: Vec<(Bytes, u32)> = Vec::with_capacity(self.unordered.len() - from);
+        for number in self.unordered.split_off(from) {
             let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
             let Some(slot) = slot.filter(|slot| !slot.ordered) else { continue };
             slot.ordered = true;
@@ -201,6 +207,7 @@ impl<V: Version> Memory<V> {
         for (key, number) in added {
             self.order.insert(&key, number).expect("keys are limited to what the index takes");
         }
+        !self.unordered.is_empty()
     }
 
     /// Takes in the newest version of a key as the tables have it, unless the key is here.

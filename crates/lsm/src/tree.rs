@@ -141,6 +141,24 @@ impl<V: Version> Tree<V> {
         self.memory()
     }
 
+    /// Whether a range would first have to bring memory into order.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.memory().is_ordered()
+    }
+
+    /// Brings up to `count` keys of memory into order, which otherwise the next range does for
+    /// all of them; says whether there are more. Work for idle times.
+    pub fn bring_into_order(&self, count: usize) -> bool {
+        self.memory_mut().bring_some_into_order(count)
+    }
+
+    /// Changes with everything that comes into memory or goes.
+    #[must_use]
+    pub fn change_mark(&self) -> (usize, usize) {
+        (self.memory_len.load(Ordering::Relaxed), self.dirty_len.load(Ordering::Relaxed))
+    }
+
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }

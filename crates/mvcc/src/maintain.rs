@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use cairn_lsm::Position;
 use cairn_segment::Log;
@@ -24,6 +25,12 @@ const BEHIND_MAX: u64 = 4;
 
 /// Records that the next open may have to replay.
 const REPLAY_COUNT_MAX: u64 = 10_000;
+
+/// How long nothing is written before memory is brought into order.
+const IDLE: Duration = Duration::from_millis(5);
+
+/// Keys brought into order while writers and readers wait.
+const ORDER_PIECE: usize = 4_000;
 
 /// Merges are so far behind that a writer helps.
 const PRESSURE_MAX: f64 = 4.0;
@@ -97,30 +104,46 @@ impl Drop for Keeper {
 
 /// The thread: sleeps until told, and holds the store only while it works.
 fn run(signal: &Signal, shared: &Weak<Shared>) {
+    let mut last_mark = None;
     loop {
-        {
-            let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let waited = signal.changed.wait_while(told, |told| !told.due && !told.stop);
-            let mut told = waited.unwrap_or_else(PoisonError::into_inner);
-            if told.stop {
-                return;
-            }
-            told.due = false;
+        let out_of_order = shared.upgrade().is_some_and(|shared| !shared.index.tree.is_ordered());
+        let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = |told: &mut Told| !told.due && !told.stop;
+        let mut told = if out_of_order {
+            let waited = signal.changed.wait_timeout_while(told, IDLE, nothing);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        } else {
+            signal.changed.wait_while(told, nothing).unwrap_or_else(PoisonError::into_inner)
+        };
+        if told.stop {
+            return;
         }
-        loop {
-            let Some(shared) = shared.upgrade() else { return };
-            let store = Store { keeper: None, shared };
-            // What fails is tried again with the next change, and by a writer in the end, who
-            // reports it.
-            if !store.maintain_some(PIECE).unwrap_or(false) {
-                store.shared.maintenance.is_awake.store(false, Ordering::Release);
-                break;
-            }
-            if signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop {
-                return;
+        let is_due = std::mem::take(&mut told.due);
+        drop(told);
+        let Some(shared) = shared.upgrade() else { return };
+        let store = Store { keeper: None, shared };
+        if is_due {
+            work(signal, &store);
+        } else {
+            let tree = &store.shared.index.tree;
+            let mark = Some(tree.change_mark());
+            // Only while nobody writes: a range that comes now need not do it.
+            if std::mem::replace(&mut last_mark, mark) == mark {
+                tree.bring_into_order(ORDER_PIECE);
             }
         }
     }
+}
+
+/// Does what is due.
+fn work(signal: &Signal, store: &Store) {
+    // What fails is tried again with the next change, and by a writer in the end, who reports it.
+    while store.maintain_some(PIECE).unwrap_or(false) {
+        if signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop {
+            return;
+        }
+    }
+    store.shared.maintenance.is_awake.store(false, Ordering::Release);
 }
 
 impl Store {
