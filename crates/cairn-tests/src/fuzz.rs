@@ -458,9 +458,7 @@ pub fn tables_mutated(bytes: &[u8]) {
             assert_eq!(found.as_deref(), Some(&value[..]), "another answer");
         }
     }
-    if let Ok(scan) = tree.scan(..)
-        && let Ok(all) = scan.collect::<Result<Vec<_>, _>>()
-    {
+    if let Ok(all) = tree.scan(..).collect::<Result<Vec<_>, _>>() {
         assert!(
             all.iter()
                 .map(|(k, v)| (&k[..], &v[..]))

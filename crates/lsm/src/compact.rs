@@ -139,7 +139,7 @@ pub(crate) struct Job {
 
 /// Where a job's tables go.
 pub(crate) struct Output<'a> {
-    pub(crate) vfs: &'a dyn Vfs,
+    pub(crate) vfs: &'a Arc<dyn Vfs>,
     pub(crate) dir: &'a str,
     pub(crate) options: &'a TableOptions,
     pub(crate) table_len: u64,

@@ -52,7 +52,7 @@ pub struct EntryRef<'a> {
 
 /// An [`EntryRef`] that owns its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key.
     pub key: Bytes,
     /// The version's sequence.
@@ -69,8 +69,7 @@ pub struct Entry {
 
 impl Entry {
     /// Borrows it.
-    #[must_use]
-    pub fn as_ref(&self) -> EntryRef<'_> {
+    pub(crate) fn as_ref(&self) -> EntryRef<'_> {
         EntryRef {
             key: &self.key,
             sequence: self.sequence,
@@ -98,8 +97,7 @@ impl EntryRef<'_> {
     }
 
     /// Copies it.
-    #[must_use]
-    pub fn to_entry(&self) -> Entry {
+    pub(crate) fn to_entry(self) -> Entry {
         Entry {
             key: Bytes::copy_from_slice(self.key),
             sequence: self.sequence,
@@ -111,8 +109,7 @@ impl EntryRef<'_> {
     }
 
     /// Keys rise, and the versions of one key fall.
-    #[must_use]
-    pub fn is_before(&self, key: &[u8], sequence: u64) -> bool {
+    pub(crate) fn is_before(&self, key: &[u8], sequence: u64) -> bool {
         match self.key.cmp(key) {
             std::cmp::Ordering::Less => true,
             std::cmp::Ordering::Equal => self.sequence > sequence,

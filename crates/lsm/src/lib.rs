@@ -34,14 +34,14 @@ mod entry;
 pub mod error;
 mod levels;
 mod manifest;
-mod memory;
+mod memtable;
 mod merge;
 mod standalone;
 mod table;
 mod tree;
 
 pub use bounds::Bounds;
-pub use entry::{Entry, EntryRef, Version};
+pub use entry::{EntryRef, Version};
 pub use error::{Error, Result};
 pub use manifest::Position;
 pub use standalone::{Batch, LsmOptions, LsmTree, Scan, Snapshot};

@@ -1,6 +1,6 @@
 //! An ordered store with a log of its own. Truth: the log; the tables are derived.
 //!
-//! Every write is a batch of the log first. A version's sequence is the LSN behind it, so a
+//! Every write is a batch of the log first, and the log is kept whole. A version's sequence is the LSN behind it, so a
 //! snapshot is an LSN, too.
 
 mod batch;
@@ -54,7 +54,7 @@ pub struct LsmOptions {
 /// tree.put(b"b", b"2")?;
 /// tree.put(b"a", b"1")?;
 /// tree.delete(b"b")?;
-/// let all: Vec<_> = tree.scan(..)?.collect::<Result<_, _>>()?;
+/// let all: Vec<_> = tree.scan(..).collect::<Result<_, _>>()?;
 /// assert_eq!(all.len(), 1);
 /// assert_eq!(all[0].0, "a");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -139,8 +139,8 @@ impl LsmTree {
                 _ => continue,
             };
             let value = value.map(|value| Bytes::copy_from_slice(&value));
-            self.shared.tree.load(key)?;
-            self.shared.tree.insert(key, Value { lsn, value });
+            self.shared.tree.load(key, |_| ())?;
+            self.shared.tree.insert(key, Value { lsn, value }, |_| ());
         }
         let end = log.visible_end().get();
         self.shared.published.store(end, Ordering::Release);
@@ -245,7 +245,7 @@ impl LsmTree {
             let record = RecordDraft { key: Some(key), ..RecordDraft::new(kind, STREAM) };
             within("a key", key.len(), limits::MAX_KEY_LEN)?;
             draft.push(record, value.as_deref().unwrap_or_default())?;
-            self.shared.tree.load(key)?;
+            self.shared.tree.load(key, |_| ())?;
         }
         self.shared.log.prepare(&mut draft)?;
         let ticket = self.shared.log.submit(&draft, &[])?;
@@ -253,7 +253,7 @@ impl LsmTree {
         let versions = (first..)
             .zip(batch.changes())
             .map(|(lsn, (key, value))| (key.clone(), Value { lsn, value: value.clone() }));
-        self.shared.tree.insert_all(versions, |_, _| ());
+        self.shared.tree.insert_all(versions);
         self.shared.trimmed_after.fetch_add(batch.len(), Ordering::Relaxed);
         Ok(Some(ticket))
     }
@@ -325,11 +325,9 @@ impl LsmTree {
         self.snapshot().get(key)
     }
 
-    /// The keys of a range in order.
-    ///
-    /// # Errors
-    /// Of the file system; [`Error::Corrupt`].
-    pub fn scan<'k>(&self, range: impl std::ops::RangeBounds<&'k [u8]>) -> Result<Scan> {
+    /// The keys of a range in order, from both ends; errors of reading come with the keys.
+    #[must_use]
+    pub fn scan<'k>(&self, range: impl std::ops::RangeBounds<&'k [u8]>) -> Scan {
         self.snapshot().scan(range)
     }
 

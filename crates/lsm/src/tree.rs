@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use cairn_codec::CodecRegistry;
 use cairn_vfs::Vfs;
 
 use crate::bounds::Bounds;
@@ -30,7 +31,7 @@ use crate::compact::Job;
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::Manifest;
-use crate::memory::{Look, Memory};
+use crate::memtable::{Look, Memtable};
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 
@@ -46,7 +47,8 @@ pub struct Tree<V> {
     options: TreeOptions,
     table_options: TableOptions,
     cache: Arc<BlockCache>,
-    memory: RwLock<Memory<V>>,
+    codecs: CodecRegistry,
+    memtable: RwLock<Memtable<V>>,
     /// As memory says them, to be looked at without its lock.
     memory_len: AtomicUsize,
     dirty_len: AtomicUsize,
@@ -124,33 +126,33 @@ impl Drop for Writing<'_> {
 }
 
 impl<V: Version> Tree<V> {
-    fn memory(&self) -> RwLockReadGuard<'_, Memory<V>> {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    fn memtable(&self) -> RwLockReadGuard<'_, Memtable<V>> {
+        self.memtable.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory_mut(&self) -> RwLockWriteGuard<'_, Memory<V>> {
-        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    fn memtable_mut(&self) -> RwLockWriteGuard<'_, Memtable<V>> {
+        self.memtable.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Memory with its ordered index up to date.
-    fn memory_in_order(&self) -> RwLockReadGuard<'_, Memory<V>> {
-        if !self.memory().is_ordered() {
-            self.memory_mut().bring_into_order();
+    fn memtable_in_order(&self) -> RwLockReadGuard<'_, Memtable<V>> {
+        if !self.memtable().is_ordered() {
+            self.memtable_mut().bring_into_order();
         }
         // What comes in between is newer than anything that a reader was told of.
-        self.memory()
+        self.memtable()
     }
 
     /// Whether a range would first have to bring memory into order.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
-        self.memory().is_ordered()
+        self.memtable().is_ordered()
     }
 
     /// Brings up to `count` keys of memory into order, which otherwise the next range does for
     /// all of them; says whether there are more. Work for idle times.
     pub fn bring_into_order(&self, count: usize) -> bool {
-        self.memory_mut().bring_some_into_order(count)
+        self.memtable_mut().bring_some_into_order(count)
     }
 
     /// Changes with everything that comes into memory or goes.
@@ -179,15 +181,15 @@ impl<V: Version> Tree<V> {
         look: impl FnOnce(Option<&V>) -> T,
     ) -> Result<T> {
         {
-            let memory = self.memory();
-            match memory.get(key) {
+            let memtable = self.memtable();
+            match memtable.get(key) {
                 Some(slot) => {
                     slot.touch();
                     if let Look::Known(found) = slot.look(sequence) {
                         return Ok(look(found));
                     }
                 }
-                None if memory.is_complete() => return Ok(look(None)),
+                None if memtable.is_complete() => return Ok(look(None)),
                 None => {}
             }
         }
@@ -211,15 +213,15 @@ impl<V: Version> Tree<V> {
     /// Takes a key into memory, if nobody is in the way.
     fn promote(&self, levels: &Levels, key: &[u8]) -> Result<()> {
         let Some(newest) = self.read_tables(levels, key, u64::MAX, false)? else { return Ok(()) };
-        if let Ok(mut memory) = self.memory.try_write()
+        if let Ok(mut memtable) = self.memtable.try_write()
             && self.levels.load().generation == levels.generation
         {
-            memory.load(key, newest);
+            memtable.load(key, newest);
             // What a writer has loaded must stay until it is written.
             if !self.writing.load(Ordering::SeqCst) {
-                memory.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
+                memtable.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
             }
-            self.note_lens(&memory);
+            self.note_lens(&memtable);
         }
         Ok(())
     }
@@ -256,11 +258,11 @@ impl<V: Version> Tree<V> {
     pub fn history(&self, key: &[u8]) -> Result<Vec<V>> {
         let mut newer = Vec::new();
         {
-            let memory = self.memory();
-            match memory.get(key) {
+            let memtable = self.memtable();
+            match memtable.get(key) {
                 Some(slot) if !slot.partial => return Ok(slot.history.versions().to_vec()),
                 Some(slot) => newer.extend_from_slice(slot.history.versions()),
-                None if memory.is_complete() => return Ok(Vec::new()),
+                None if memtable.is_complete() => return Ok(Vec::new()),
                 None => {}
             }
         }
@@ -296,60 +298,57 @@ impl<V: Version> Tree<V> {
     /// For the writer: makes sure that a key that exists is in memory, so that
     /// [`insert`](Self::insert) finds its history.
     ///
-    /// Gives its newest version, also a tombstone.
+    /// Gives what `look` makes of its newest version, also a tombstone.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
-    pub fn load(&self, key: &[u8]) -> Result<Option<V>> {
+    pub fn load<T>(&self, key: &[u8], look: impl FnOnce(Option<&V>) -> T) -> Result<T> {
         {
-            let memory = self.memory();
-            if let Some(slot) = memory.get(key) {
-                return Ok(Some(slot.history.newest().clone()));
+            let memtable = self.memtable();
+            if let Some(slot) = memtable.get(key) {
+                return Ok(look(Some(slot.history.newest())));
             }
-            if memory.is_complete() {
-                return Ok(None);
+            if memtable.is_complete() {
+                return Ok(look(None));
             }
         }
         loop {
             let levels = self.levels.load_full();
             let newest = self.read_tables(&levels, key, u64::MAX, false)?;
-            let mut memory = self.memory_mut();
+            let mut memtable = self.memtable_mut();
             if self.levels.load().generation != levels.generation {
                 continue;
             }
-            if let Some(newest) = &newest {
-                memory.load(key, newest.clone());
+            let answer = look(newest.as_ref());
+            if let Some(newest) = newest {
+                memtable.load(key, newest);
             }
-            return Ok(newest);
+            return Ok(answer);
         }
     }
 
-    /// Adds a version newer than all others of its key; gives the one before. One writer at a
-    /// time, who has [loaded](Self::load) the key in this [write](Self::begin_write).
-    pub fn insert(&self, key: &[u8], version: V) -> Option<V> {
-        let mut memory = self.memory_mut();
-        let before = memory.insert(key, version);
-        self.note_lens(&memory);
-        before
+    /// Adds a version newer than all others of its key; gives what `look` makes of the one
+    /// before. One writer at a time, who has [loaded](Self::load) the key in this
+    /// [write](Self::begin_write).
+    pub fn insert<T>(&self, key: &[u8], version: V, look: impl FnOnce(Option<&V>) -> T) -> T {
+        let mut memtable = self.memtable_mut();
+        let answer = memtable.insert(key, version, look);
+        self.note_lens(&memtable);
+        answer
     }
 
-    fn note_lens(&self, memory: &Memory<V>) {
-        self.memory_len.store(memory.len(), Ordering::Relaxed);
-        self.dirty_len.store(memory.dirty_len(), Ordering::Relaxed);
+    fn note_lens(&self, memtable: &Memtable<V>) {
+        self.memory_len.store(memtable.len(), Ordering::Relaxed);
+        self.dirty_len.store(memtable.dirty_len(), Ordering::Relaxed);
     }
 
     /// As [`insert`](Self::insert) for many.
-    pub fn insert_all<K: AsRef<[u8]>>(
-        &self,
-        versions: impl IntoIterator<Item = (K, V)>,
-        mut before: impl FnMut(&[u8], Option<V>),
-    ) {
-        let mut memory = self.memory_mut();
+    pub fn insert_all<K: AsRef<[u8]>>(&self, versions: impl IntoIterator<Item = (K, V)>) {
+        let mut memtable = self.memtable_mut();
         for (key, version) in versions {
-            let old = memory.insert(key.as_ref(), version);
-            before(key.as_ref(), old);
+            memtable.insert(key.as_ref(), version, |_| ());
         }
-        self.note_lens(&memory);
+        self.note_lens(&memtable);
     }
 
     /// Lets go of keys that tables have too while memory is above its budget: some more than
@@ -358,9 +357,9 @@ impl<V: Version> Tree<V> {
     pub fn trim(&self, written: usize) {
         const AT_LEAST: usize = 32;
         if self.memory_len.load(Ordering::Relaxed) > self.options.memory_len {
-            let mut memory = self.memory_mut();
-            memory.evict(self.options.memory_len, AT_LEAST + 4 * written);
-            self.note_lens(&memory);
+            let mut memtable = self.memtable_mut();
+            memtable.evict(self.options.memory_len, AT_LEAST + 4 * written);
+            self.note_lens(&memtable);
         }
     }
 
@@ -377,7 +376,7 @@ impl<V: Version> Tree<V> {
         let mut dropped = 0;
         let mut from = 0;
         loop {
-            let (count, next) = self.memory_mut().compact_some(from, oldest, PIECE);
+            let (count, next) = self.memtable_mut().compact_some(from, oldest, PIECE);
             dropped += count as u64;
             match next {
                 Some(next) => from = next,
@@ -396,9 +395,7 @@ impl<V: Version> Tree<V> {
         }
         drop(forgotten);
         let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
-        let mut memory = self.memory_mut();
-        memory.bring_into_order();
-        memory.forget(bounds);
+        self.memtable_mut().forget(bounds);
     }
 
     /// The ranges that were forgotten.
@@ -409,29 +406,29 @@ impl<V: Version> Tree<V> {
     /// The least reference of all versions: the place in the log that must be kept.
     #[must_use]
     pub fn least_reference(&self) -> Option<u64> {
-        let memory = self.memory();
+        let memtable = self.memtable();
         let levels = self.levels.load();
         let tables = levels.tables().map(|(_, table)| table.facts.reference_min).min();
-        memory.least_reference().into_iter().chain(tables).min()
+        memtable.least_reference().into_iter().chain(tables).min()
     }
 
     /// Sizes.
     #[must_use]
     pub fn stats(&self) -> TreeStats {
-        let memory = self.memory();
+        let memtable = self.memtable();
         let levels = self.levels.load();
         let (table_len, table_version_count, _) = levels.totals();
         TreeStats {
-            memory_len: memory.len() as u64,
-            dirty_len: memory.dirty_len() as u64,
-            memory_version_count: memory.version_count(),
+            memory_len: memtable.len() as u64,
+            dirty_len: memtable.dirty_len() as u64,
+            memory_version_count: memtable.version_count(),
             table_count: levels.tables().count() as u64,
             table_len,
             table_version_count,
             dropped_version_count: self.dropped.load(Ordering::Relaxed),
             merged_version_count: self.merged.load(Ordering::Relaxed),
             flushed_version_count: self.flushed.load(Ordering::Relaxed),
-            is_complete: memory.is_complete(),
+            is_complete: memtable.is_complete(),
         }
     }
 

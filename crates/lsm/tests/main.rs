@@ -34,6 +34,6 @@ fn open(vfs: Arc<dyn Vfs>, seed: u64) -> cairn_lsm::Result<LsmTree> {
 
 /// All keys and values.
 fn all(tree: &LsmTree) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let scan = tree.scan(..).expect("scans").map(|found| found.expect("reads"));
+    let scan = tree.scan(..).map(|found| found.expect("reads"));
     scan.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }

@@ -55,12 +55,12 @@ fn check(tree: &LsmTree, map: &Map, rng: &SeededRng, spread: u64) {
         false => Vec::new(),
     };
     assert_eq!(tree.count(range).expect("counts"), expected.len() as u64, "count");
-    let found: Vec<_> = tree.scan(range).expect("scans").map(|f| f.expect("reads")).collect();
+    let found: Vec<_> = tree.scan(range).map(|f| f.expect("reads")).collect();
     let pairs = |(key, value): &(bytes::Bytes, bytes::Bytes)| (key.to_vec(), value.to_vec());
     let forward: Vec<_> = found.iter().map(pairs).collect();
     let wanted: Vec<_> = expected.iter().map(|(k, v)| ((*k).clone(), (*v).clone())).collect();
     assert_eq!(forward, wanted, "forward");
-    let back = tree.scan(range).expect("scans").rev().map(|f| f.expect("reads"));
+    let back = tree.scan(range).rev().map(|f| f.expect("reads"));
     let mut back: Vec<_> = back.map(|pair| pairs(&pair)).collect();
     back.reverse();
     assert_eq!(back, wanted, "backward");
@@ -99,7 +99,7 @@ fn run(seed: u64, spread: u64, rounds: u64) {
         }
     }
     for (snapshot, then) in &snapshots {
-        let found = snapshot.scan(..).expect("scans").map(|found| found.expect("reads"));
+        let found = snapshot.scan(..).map(|found| found.expect("reads"));
         let found: Map = found.map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
         assert_eq!(&found, then, "seed {seed}: a snapshot repeats itself");
     }

@@ -8,7 +8,7 @@
 //!
 //! The prefixes keep a leaf from posing as an inner node. Pure functions: nothing is stored here.
 
-mod short;
+pub(crate) mod short;
 
 use std::fmt;
 
@@ -113,7 +113,7 @@ impl From<ChainHash> for Hash {
 
 /// SHA-256 of a byte and two hashes.
 pub(crate) fn of_pair(prefix: u8, left: &[u8; HASH_LEN], right: &[u8; HASH_LEN]) -> [u8; HASH_LEN] {
-    short::sha256(prefix, [left, right])
+    short::sha256([&[prefix], left, right])
 }
 
 /// SHA-256 of bytes, without a prefix.
@@ -132,7 +132,7 @@ pub fn sha256(bytes: &[u8]) -> Hash {
 #[must_use]
 pub fn leaf_hash(data: &[u8]) -> Hash {
     if data.len() < short::LEN_MAX {
-        return Hash(short::sha256(LEAF_PREFIX, [data]));
+        return Hash(short::sha256([&[LEAF_PREFIX], data]));
     }
     let mut hasher = Sha256::new();
     hasher.update([LEAF_PREFIX]);

@@ -129,17 +129,22 @@ impl Index {
         Ok(with_key(space, key, |key| self.tree.history(key))?)
     }
 
-    /// Makes sure that [`insert`](Self::insert) finds a key, and gives its newest version, also
-    /// a tombstone.
-    pub(crate) fn load(&self, space: StreamId, key: &[u8]) -> Result<Option<Version>> {
-        Ok(with_key(space, key, |key| self.tree.load(key))?)
+    /// Makes sure that [`insert`](Self::insert) finds a key, and gives what `look` makes of its
+    /// newest version, also a tombstone.
+    pub(crate) fn load<T>(
+        &self,
+        space: StreamId,
+        key: &[u8],
+        look: impl FnOnce(Option<&Version>) -> T,
+    ) -> Result<T> {
+        Ok(with_key(space, key, |key| self.tree.load(key, look))?)
     }
 
     /// Adds the newest version of a key that was loaded; returns the lease that it had before.
     pub(crate) fn insert(&self, space: StreamId, key: &[u8], version: Version) -> LeaseId {
         self.note_revision(version.main, version.lsn);
-        let before = with_key(space, key, |key| self.tree.insert(key, version));
-        before.map_or(LeaseId::NONE, |before| before.lease)
+        let lease = |before: Option<&Version>| before.map_or(LeaseId::NONE, |before| before.lease);
+        with_key(space, key, |key| self.tree.insert(key, version, lease))
     }
 
     /// Notes that a revision has a change, and where in the log it begins.

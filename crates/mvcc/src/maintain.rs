@@ -194,9 +194,6 @@ impl Store {
         if tree.work(versions)? {
             return Ok(true);
         }
-        if tree.is_bloated() {
-            tree.merge_all()?;
-        }
         maintenance.merge_due.store(false, Ordering::Relaxed);
         Ok(tree.needs_flush())
     }

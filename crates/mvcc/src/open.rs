@@ -265,8 +265,9 @@ impl Replay<'_> {
         if main < self.current || main <= FIRST_REVISION {
             return Err(damaged("its revision runs backwards"));
         }
-        let newest = self.index.load(record.view.stream, key)?;
-        let repeated = newest.is_some_and(|newest| newest.main >= main);
+        let repeated = self.index.load(record.view.stream, key, |newest| {
+            newest.is_some_and(|newest| newest.main >= main)
+        })?;
         if repeated {
             return Err(damaged("its key has a newer or equal revision already"));
         }

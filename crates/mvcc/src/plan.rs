@@ -14,7 +14,7 @@ use crate::record::{CompactionRecord, LeaseRecord};
 use crate::request::{DeleteRange, Put, RangeRequest};
 use crate::store::{RecentChanges, Values};
 use crate::txn::{DeleteResponse, PutResponse};
-use crate::{Error, KeyValue, RangeResponse, Result};
+use crate::{Error, RangeResponse, Result};
 
 /// Plans one write transaction; it sees its own changes.
 #[derive(Debug)]
@@ -134,17 +134,16 @@ impl Planner<'_> {
             return Err(Error::DuplicateKey { key: put.key.clone() });
         }
         let revision = self.revision();
+        let wants_previous = put.prev_kv || put.ignore_value;
         // Into memory at once, where the change will look for it. It is not planned already.
-        let found = self.index.load(put.space, &put.key)?.filter(|found| !found.is_tombstone());
-        let seen = found.as_ref().map(Seen::Stored);
-        let (create, version, old_lease) = seen.map_or((revision, 1, LeaseId::NONE), |seen| {
-            (seen.create(), seen.version() + 1, seen.lease())
-        });
-        let previous = if put.prev_kv || put.ignore_value {
-            seen.map(|seen| self.read(&put.key, seen)).transpose()?
-        } else {
-            None
-        };
+        let found = self.index.load(put.space, &put.key, |newest| {
+            let seen = Seen::Stored(newest.filter(|newest| !newest.is_tombstone())?);
+            let candidate = wants_previous.then(|| seen.to_candidate(&put.key));
+            Some((seen.create(), seen.version() + 1, seen.lease(), candidate))
+        })?;
+        let (create, version, old_lease, candidate) =
+            found.unwrap_or((revision, 1, LeaseId::NONE, None));
+        let previous = candidate.map(|found| self.values.resolve(found, true)).transpose()?;
         let value = match &previous {
             Some(previous) if put.ignore_value => {
                 let hash = cairn_codec::hash::payload(&previous.value);
@@ -204,11 +203,6 @@ impl Planner<'_> {
     pub(crate) fn tombstone(&mut self, space: StreamId, key: Bytes) {
         let lease = LeaseId::NONE;
         self.overlay.push(Planned { space, key, value: None, create: 0, version: 0, lease });
-    }
-
-    /// The version that this transaction sees, with its value.
-    fn read(&self, key: &Bytes, seen: Seen<'_>) -> Result<KeyValue> {
-        self.values.resolve(seen.to_candidate(key), true)
     }
 
     /// Whether there is anything to write.

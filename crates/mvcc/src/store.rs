@@ -388,7 +388,7 @@ impl Store {
         let draft = planner.draft()?;
         // Whatever can fail comes before the log says that it happened.
         for change in planner.overlay.changes().iter().filter(|change| change.value.is_none()) {
-            self.index().load(change.space, &change.key)?;
+            self.index().load(change.space, &change.key, |_| ())?;
         }
         let ticket = self.shared.log.submit(&draft, expect)?;
         let Planner { overlay, lease_records, compaction, .. } = planner;

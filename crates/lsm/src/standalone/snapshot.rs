@@ -35,19 +35,17 @@ impl Snapshot {
         tree.get_with(key, self.sequence, |found| found.and_then(|found| found.value.clone()))
     }
 
-    /// The keys of a range in order.
-    ///
-    /// # Errors
-    /// None yet; those of reading come with the keys.
-    pub fn scan<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Result<Scan> {
+    /// The keys of a range in order, from both ends; errors of reading come with the keys.
+    #[must_use]
+    pub fn scan<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Scan {
         let owned = |bound: Bound<&&[u8]>| bound.map(|key| Bytes::copy_from_slice(key));
-        Ok(Scan {
+        Scan {
             snapshot: self.clone(),
             start: owned(range.start_bound()),
             end: owned(range.end_bound()),
             ready: VecDeque::new(),
             done: false,
-        })
+        }
     }
 }
 

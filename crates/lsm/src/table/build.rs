@@ -42,11 +42,11 @@ pub(crate) struct Built {
     pub(crate) last_key: Bytes,
 }
 
-/// Writes versions in order into a new file. Abandoned unless it is finished: the file is then
-/// removed when the store is opened next.
+/// Writes versions in order into a new file, which is removed again unless it is finished.
 #[derive(Debug)]
 pub(crate) struct TableBuilder {
     id: u64,
+    unfinished: Unfinished,
     file: Arc<dyn VfsFile>,
     options: TableOptions,
     crc: SaltedCrc,
@@ -67,16 +67,34 @@ pub(crate) struct TableBuilder {
     content: Vec<u8>,
 }
 
+/// A file that goes with its builder.
+#[derive(Debug)]
+struct Unfinished {
+    vfs: Arc<dyn Vfs>,
+    path: Option<String>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // One that stays goes at the next open.
+            let _left_for_the_next_open = self.vfs.remove(&path);
+        }
+    }
+}
+
 impl TableBuilder {
     pub(crate) fn create(
-        vfs: &dyn Vfs,
+        vfs: &Arc<dyn Vfs>,
         dir: &str,
         id: u64,
         options: &TableOptions,
     ) -> Result<Self> {
-        let file = vfs.open(&format!("{dir}/{}", file_name(id)), OpenMode::Create)?;
+        let path = format!("{dir}/{}", file_name(id));
+        let file = vfs.open(&path, OpenMode::Create)?;
         Ok(Self {
             id,
+            unfinished: Unfinished { vfs: vfs.clone(), path: Some(path) },
             file,
             crc: salt(id),
             block: BlockBuilder::default(),
@@ -213,6 +231,7 @@ impl TableBuilder {
         self.pending.extend_from_slice(&footer.encode(&self.crc));
         self.file.write_all_at(self.written, &self.pending)?;
         self.file.sync_all()?;
+        self.unfinished.path = None;
         Ok(Built {
             id: self.id,
             len: self.written + self.pending.len() as u64,

@@ -158,30 +158,24 @@ impl Table {
         let is_checked = parts.is_checked(group);
         while position < end {
             let checked = if is_checked { self.checked_slice(position) } else { None };
-            if let Some((bytes, next)) = checked {
-                let view = BlockView::open(bytes);
-                match view.and_then(|view| view.get(key, sequence)) {
-                    Some(Got::Found(entry)) => look(&entry),
-                    Some(Got::Absent) => return Ok(false),
-                    Some(Got::AtEnd) => {
-                        position = next;
-                        continue;
-                    }
-                    None => return Err(Error::corrupt(&self.path, position, "a block is not one")),
+            let (got, next) = match checked {
+                Some((bytes, next)) => {
+                    let view = BlockView::open(bytes);
+                    (
+                        view.and_then(|view| view.get(key, sequence)).map(|got| show(&got, look)),
+                        next,
+                    )
                 }
-                return Ok(true);
-            }
-            let (block, next) = self.frame(group, position)?;
-            match block.view().get(key, sequence) {
-                Some(Got::Found(entry)) => look(&entry),
-                Some(Got::Absent) => return Ok(false),
-                Some(Got::AtEnd) => {
-                    position = next;
-                    continue;
+                None => {
+                    let (block, next) = self.frame(group, position)?;
+                    (block.view().get(key, sequence).map(|got| show(&got, look)), next)
                 }
+            };
+            match got {
+                Some(Some(found)) => return Ok(found),
+                Some(None) => position = next,
                 None => return Err(Error::corrupt(&self.path, position, "a block is not one")),
             }
-            return Ok(true);
         }
         Ok(false)
     }
@@ -292,5 +286,17 @@ impl Table {
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// Shows what a block has of a key; whether it has any, or `None` when the next block says.
+fn show(got: &Got<'_>, look: &mut dyn FnMut(&EntryRef<'_>)) -> Option<bool> {
+    match got {
+        Got::Found(entry) => {
+            look(entry);
+            Some(true)
+        }
+        Got::Absent => Some(false),
+        Got::AtEnd => None,
     }
 }

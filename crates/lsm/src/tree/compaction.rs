@@ -58,10 +58,14 @@ impl<V: Version> Tree<V> {
         }
         let Ok(mut job) = self.job.try_lock() else { return Ok(false) };
         if job.is_none() {
-            match self.plan() {
-                Some(plan) => *job = Some(self.begin(plan)),
-                None => return Ok(false),
-            }
+            *job = match self.plan() {
+                Some(plan) => Some(self.begin(plan)),
+                None if self.is_bloated() => self.begin_whole(),
+                None => None,
+            };
+        }
+        if job.is_none() {
+            return Ok(false);
         }
         self.step(&mut job, versions)?;
         let done = job.is_none();
@@ -78,18 +82,19 @@ impl<V: Version> Tree<V> {
         while job.is_some() {
             self.step(&mut job, usize::MAX)?;
         }
-        self.merged_oldest.store(self.oldest.load(Ordering::Acquire), Ordering::Release);
-        if let Some(plan) = Plan::whole(&self.levels.load()) {
-            *job = Some(self.begin(plan));
-            self.step(&mut job, usize::MAX)?;
-        }
-        Ok(())
+        *job = self.begin_whole();
+        self.step(&mut job, usize::MAX)
     }
 
-    /// Whether tables hold many more versions than keys, so that [`merge_all`](Self::merge_all)
-    /// would free space.
-    #[must_use]
-    pub fn is_bloated(&self) -> bool {
+    /// The merge of all tables.
+    fn begin_whole(&self) -> Option<Job> {
+        self.merged_oldest.store(self.oldest.load(Ordering::Acquire), Ordering::Release);
+        Plan::whole(&self.levels.load()).map(|plan| self.begin(plan))
+    }
+
+    /// Whether tables hold many more versions than keys, so that merging all of them would free
+    /// space.
+    fn is_bloated(&self) -> bool {
         let (_, versions, keys) = self.levels.load().totals();
         let keys = u64::try_from(keys).unwrap_or(0);
         let may_drop =
@@ -105,18 +110,29 @@ impl<V: Version> Tree<V> {
         let Some(mut now) = job.take() else { return Ok(()) };
         let next_id = || self.next_id.fetch_add(1, Ordering::Relaxed);
         let output = Output {
-            vfs: &*self.vfs,
+            vfs: &self.vfs,
             dir: &self.dir,
             options: &self.table_options,
             table_len: self.options.table_len,
             next_id: &next_id,
         };
-        if now.plan.moves || now.step(&output, versions)? {
-            self.install(&now)
-        } else {
-            *job = Some(now);
-            Ok(())
+        match if now.plan.moves { Ok(true) } else { now.step(&output, versions) } {
+            Ok(true) => self.install(&now),
+            Ok(false) => {
+                *job = Some(now);
+                Ok(())
+            }
+            Err(error) => {
+                // A disk that is full must not get fuller with every try.
+                now.built.iter().for_each(|table| self.remove_file(table.id));
+                Err(error)
+            }
         }
+    }
+
+    /// Removes a table's file that no manifest names; one that stays goes at the next open.
+    fn remove_file(&self, id: u64) {
+        let _left_for_the_next_open = self.vfs.remove(&format!("{}/{}", self.dir, file_name(id)));
     }
 
     /// Replaces a merge's inputs by what it built.
@@ -162,9 +178,8 @@ impl<V: Version> Tree<V> {
         }
         if !job.plan.moves {
             for table in job.plan.inputs() {
-                // Whoever reads it now has it open; a name left behind goes at the next open.
-                let path = format!("{}/{}", self.dir, file_name(table.facts.id));
-                let _left_for_the_next_open = self.vfs.remove(&path);
+                // Whoever reads it now has it open.
+                self.remove_file(table.facts.id);
             }
         }
         Ok(())

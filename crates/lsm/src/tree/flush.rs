@@ -10,7 +10,7 @@ use crate::Result;
 use crate::entry::{EntryRef, Version};
 use crate::levels::Levels;
 use crate::manifest::{Manifest, Position};
-use crate::memory::Base;
+use crate::memtable::Base;
 use crate::table::{Table, TableBuilder};
 
 /// A flush that has begun: what is to be written is fixed, writing it may take its time.
@@ -56,9 +56,9 @@ impl<V: Version> Tree<V> {
     /// Begins a flush of everything up to `sequence`, which is all that was inserted: the one
     /// writer calls this between writes. One flush at a time.
     pub fn begin_flush(&self, sequence: u64, notes: Bytes) -> Flush {
-        let mut memory = self.memory_mut();
-        let keys = memory.begin_flush();
-        self.note_lens(&memory);
+        let mut memtable = self.memtable_mut();
+        let keys = memtable.begin_flush();
+        self.note_lens(&memtable);
         Flush { keys, sequence, notes }
     }
 
@@ -68,9 +68,9 @@ impl<V: Version> Tree<V> {
     }
 
     fn take_flush_back(&self) {
-        let mut memory = self.memory_mut();
-        memory.abandon_flush();
-        self.note_lens(&memory);
+        let mut memtable = self.memtable_mut();
+        memtable.abandon_flush();
+        self.note_lens(&memtable);
     }
 
     /// Writes a flush. `position` is the place in the log up to which it reaches; what is before
@@ -133,28 +133,27 @@ impl<V: Version> Tree<V> {
             }
         }
         // Readers who miss a key in memory from here on find it in the new list.
-        let mut memory = self.memory_mut();
+        let mut memtable = self.memtable_mut();
         self.levels.store(Arc::new(Levels::new(old.generation + 1, levels)));
-        memory.end_flush(&written, flush.sequence);
+        memtable.end_flush(&written, flush.sequence);
         Ok(())
     }
 
     pub(super) fn new_table(&self) -> Result<TableBuilder> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        TableBuilder::create(&*self.vfs, &self.dir, id, &self.table_options)
+        TableBuilder::create(&self.vfs, &self.dir, id, &self.table_options)
     }
 
     pub(super) fn open_table(&self, facts: crate::table::Built) -> Result<Arc<Table>> {
-        let codecs = cairn_codec::CodecRegistry::standard();
-        Ok(Arc::new(Table::open(&*self.vfs, &self.dir, facts, &codecs, &self.cache)?))
+        Ok(Arc::new(Table::open(&*self.vfs, &self.dir, facts, &self.codecs, &self.cache)?))
     }
 
     fn copy_changes(&self, keys: &[Bytes], sequence: u64) -> Vec<Changed> {
-        let memory = self.memory();
-        let flushed = memory.flushed();
+        let memtable = self.memtable();
+        let flushed = memtable.flushed();
         let mut changes = Vec::with_capacity(keys.len());
         for key in keys {
-            let Some(slot) = memory.get(key) else { continue };
+            let Some(slot) = memtable.get(key) else { continue };
             let in_flush = |version: &&V| {
                 let at = version.sequence();
                 at > flushed && at <= sequence

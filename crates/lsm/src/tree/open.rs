@@ -12,7 +12,7 @@ use super::{Tree, TreeOptions};
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::{self, Manifest, Position};
-use crate::memory::Memory;
+use crate::memtable::Memtable;
 use crate::table::{BlockCache, Table, TableOptions, file_id};
 use crate::{Error, Result};
 
@@ -166,7 +166,7 @@ impl<V: Version> Tree<V> {
         let mut seed = [0; 8];
         rng.fill(&mut seed);
         let (sequence, oldest) = (manifest.sequence, manifest.oldest);
-        let memory = Memory::new(u64::from_le_bytes(seed), sequence, levels.is_empty());
+        let memtable = Memtable::new(u64::from_le_bytes(seed), sequence, levels.is_empty());
         let opened = Opened {
             position: manifest.position,
             sequence,
@@ -185,7 +185,8 @@ impl<V: Version> Tree<V> {
             options,
             table_options,
             cache,
-            memory: RwLock::new(memory),
+            codecs,
+            memtable: RwLock::new(memtable),
             memory_len: AtomicUsize::new(0),
             dirty_len: AtomicUsize::new(0),
             levels: ArcSwap::from_pointee(Levels::new(0, levels)),

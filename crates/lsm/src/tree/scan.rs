@@ -8,7 +8,7 @@ use super::Tree;
 use crate::Result;
 use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
 use crate::entry::Version;
-use crate::memory::Look;
+use crate::memtable::Look;
 use crate::merge::Merge;
 
 /// Keys copied from memory at first, and at most, while a range is read from tables too.
@@ -57,11 +57,11 @@ impl<V: Version> Tree<V> {
     ) -> Result<()> {
         let mut sight = Sight { sequence, tombstones, each: &mut each };
         {
-            let memory = self.memory_in_order();
-            if memory.is_complete() {
+            let memtable = self.memtable_in_order();
+            if memtable.is_complete() {
                 let levels = self.levels.load();
                 let mut failed = None;
-                memory.walk(bounds, |slot| match slot.look(sequence) {
+                memtable.walk(bounds, |slot| match slot.look(sequence) {
                     Look::Known(found) => sight.show(&slot.key, found),
                     Look::InTables => match self.read_tables(&levels, &slot.key, sequence, true) {
                         Ok(found) => sight.show(&slot.key, found.as_ref()),
@@ -97,7 +97,7 @@ impl<V: Version> Tree<V> {
         let mut keys = Vec::new();
         let mut last = None;
         let mut left = len;
-        self.memory_in_order().walk(bounds, |slot| {
+        self.memtable_in_order().walk(bounds, |slot| {
             if let Look::Known(found) = slot.look(sequence) {
                 keys.push((slot.key.clone(), found.cloned()));
             }
@@ -180,13 +180,13 @@ impl<V: Version> Tree<V> {
         if is_empty_range(&bounds) {
             return Ok(Some(0));
         }
-        let is_complete = self.memory().is_complete();
-        let memory = if is_complete { self.memory_in_order() } else { self.memory() };
-        if memory.is_complete() {
-            return Ok(if memory.is_ordered() { memory.quick_count(bounds) } else { None });
+        let is_complete = self.memtable().is_complete();
+        let memtable = if is_complete { self.memtable_in_order() } else { self.memtable() };
+        if memtable.is_complete() {
+            return Ok(if memtable.is_ordered() { memtable.quick_count(bounds) } else { None });
         }
         // Under memory's lock: a flush moves keys from one side to the other.
-        let count = self.levels.load().weight(&bounds)? + memory.unflushed_weight(bounds);
+        let count = self.levels.load().weight(&bounds)? + memtable.unflushed_weight(bounds);
         debug_assert!(count >= 0, "weights add up to a number of keys");
         Ok(Some(u64::try_from(count).unwrap_or(0)))
     }
@@ -198,9 +198,9 @@ impl<V: Version> Tree<V> {
     pub fn last_key_below(&self, key: Option<&[u8]>) -> Result<Option<Bytes>> {
         let end = key.map_or(Bound::Unbounded, Bound::Excluded);
         let (in_memory, is_complete) = {
-            let memory = self.memory_in_order();
-            let last = memory.last((Bound::Unbounded, end)).map(|slot| slot.key.clone());
-            (last, memory.is_complete())
+            let memtable = self.memtable_in_order();
+            let last = memtable.last((Bound::Unbounded, end)).map(|slot| slot.key.clone());
+            (last, memtable.is_complete())
         };
         if is_complete {
             return Ok(in_memory);

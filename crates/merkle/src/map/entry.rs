@@ -2,7 +2,8 @@
 //! over them. **Derived** from the log's records of the key.
 
 use super::path::PathHash;
-use crate::hashing::{self, Hash, sha256_two_blocks};
+use crate::hash::short;
+use crate::hashing::{self, Hash};
 
 /// Separates entries from every other use of SHA-256.
 const DOMAIN: [u8; 8] = *b"CRNmpe1\0";
@@ -61,5 +62,5 @@ impl Entry {
 
 /// What the trie commits to of a key.
 pub(super) fn entry_hash(path: &PathHash, count: u64, root: &Hash) -> Hash {
-    sha256_two_blocks(&[&DOMAIN, path.as_bytes(), &count.to_le_bytes(), root])
+    short::sha256([&DOMAIN, path.as_bytes(), &count.to_le_bytes(), root])
 }

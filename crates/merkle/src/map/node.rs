@@ -1,6 +1,7 @@
 //! Inner nodes of the trie and the links between them. **Derived** from the entries below.
 
-use crate::hashing::{Hash, sha256_two_blocks};
+use crate::hash::short;
+use crate::hashing::Hash;
 
 /// Separates inner nodes from every other use of SHA-256.
 const DOMAIN: [u8; 8] = *b"CRNmpn1\0";
@@ -57,5 +58,5 @@ impl Link {
 
 /// Hash of an inner node.
 pub(super) fn inner(left: &Hash, right: &Hash) -> Hash {
-    sha256_two_blocks(&[&DOMAIN, left, right])
+    short::sha256([&DOMAIN, left, right])
 }

@@ -15,7 +15,8 @@
 
 use super::cursor::Cursor;
 use super::error::Result;
-use crate::hashing::{Hash, sha256, sha256_two_blocks};
+use crate::hash::short;
+use crate::hashing::{Hash, sha256};
 use cairn_types::{Lsn, PayloadHash, Revision};
 
 /// Length of an encoded version leaf.
@@ -137,7 +138,7 @@ impl VersionLeaf {
 
     /// Leaf of the tree of the key's versions (RFC 6962).
     pub(super) fn leaf_hash(&self) -> Hash {
-        sha256_two_blocks(&[&[0], &self.encode()])
+        short::sha256([&[0], &self.encode()])
     }
 
     /// Whether `next` can come after this version of the same key.

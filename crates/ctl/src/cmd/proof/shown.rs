@@ -38,10 +38,10 @@ pub fn tour(engine: &Engine, topic: &str, dir: &Path, out: &mut impl Write) -> R
         out,
         format!("   SFO: newest of {count} versions is of revision {revision}; nothing left out"),
     )?;
-    let absent = proofs.prove_map("airports", b"XXX", Question::Newest)?;
+    let absent = proofs.prove_map("airports", b"QQQ", Question::Newest)?;
     match absent.file.check(&keys)?.verdict {
-        Verdict::Absent(_) => line(out, "   XXX: proven never to have been written")?,
-        verdict => bail!("XXX is not there, but {verdict:?}"),
+        Verdict::Absent(_) => line(out, "   QQQ: proven never to have been written")?,
+        verdict => bail!("QQQ is not there, but {verdict:?}"),
     }
     refuse(&bytes, |bytes| check::record(bytes, None, &keys).map(drop), "earthquake", out)?;
     let checks = |bytes: &[u8]| KeyProofFile::parse(bytes)?.check(&keys).map(drop);

@@ -2,9 +2,9 @@
 //! Derived: from the log and the tables.
 //!
 //! A key is here with its newest versions, or not at all: who asks for what is now needs no look
-//! into a table when the key is here. A hash table finds the slot of a key; a counted ordered index knows the
-//! slots in the order of keys: point reads and overwrites touch the table alone, ranges and
-//! counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
+//! into a table when the key is here. A hash table finds the slot of a key, and a counted ordered
+//! index knows the slots in the order of keys: point reads and overwrites touch the hash table
+//! alone, ranges and counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
 //! are not read at all.
 
 mod hashing;
@@ -31,7 +31,7 @@ const SLOT_OVERHEAD: usize = 112;
 
 /// All keys in memory.
 #[derive(Debug)]
-pub(crate) struct Memory<V> {
+pub(crate) struct Memtable<V> {
     by_key: HashMap<Bytes, u32, KeyHashing>,
     order: PrefixIndex<u32>,
     /// Slots that the ordered index does not know yet: it takes them in when it is asked next,
@@ -44,8 +44,10 @@ pub(crate) struct Memory<V> {
     dirty_len: usize,
     /// Slots whose changes are being written.
     flushing: Vec<u32>,
-    /// Slots that were freed while one of these lists may still name them.
+    /// Freed slots that `dirty` may still name; they are not given again before it is let go of.
     limbo: Vec<u32>,
+    /// Freed slots that `flushing` may still name.
+    flushing_limbo: Vec<u32>,
     /// Every key that exists is here.
     complete: bool,
     /// Changes up to this sequence are in tables.
@@ -59,7 +61,7 @@ pub(crate) struct Memory<V> {
     hand: usize,
 }
 
-impl<V: Version> Memory<V> {
+impl<V: Version> Memtable<V> {
     /// An empty memory that hashes under a seed; `complete` when there are no tables.
     pub(crate) fn new(seed: u64, flushed: u64, complete: bool) -> Self {
         Self {
@@ -72,6 +74,7 @@ impl<V: Version> Memory<V> {
             dirty_len: 0,
             flushing: Vec::new(),
             limbo: Vec::new(),
+            flushing_limbo: Vec::new(),
             complete,
             flushed,
             oldest: 0,
@@ -119,9 +122,14 @@ impl<V: Version> Memory<V> {
         Some(self.slot(*self.by_key.get(key)?))
     }
 
-    /// Adds a version of a key that is here, or that does not exist anywhere; gives the one
-    /// before.
-    pub(crate) fn insert(&mut self, key: &[u8], version: V) -> Option<V> {
+    /// Adds a version of a key that is here, or that does not exist anywhere; gives what `look`
+    /// makes of the one before.
+    pub(crate) fn insert<T>(
+        &mut self,
+        key: &[u8],
+        version: V,
+        look: impl FnOnce(Option<&V>) -> T,
+    ) -> T {
         let cost = size_of::<V>() + version.heap_len();
         let is_live = !version.is_tombstone();
         self.version_count += 1;
@@ -132,15 +140,16 @@ impl<V: Version> Memory<V> {
             let number = self.add(slot);
             self.live_count += u64::from(is_live);
             self.mark(number);
-            return None;
+            return look(None);
         };
         let slot = self.slot_mut(number);
-        let before = slot.history.newest().clone();
+        let before = slot.history.newest();
+        let (lived, answer) = (!before.is_tombstone(), look(Some(before)));
         slot.history.push(version);
         self.live_count += u64::from(is_live);
-        self.live_count -= u64::from(!before.is_tombstone());
+        self.live_count -= u64::from(lived);
         self.mark(number);
-        Some(before)
+        answer
     }
 
     fn mark(&mut self, number: u32) {
@@ -297,6 +306,7 @@ impl<V: Version> Memory<V> {
     pub(crate) fn begin_flush(&mut self) -> Vec<Bytes> {
         debug_assert!(self.flushing.is_empty(), "one flush at a time");
         self.flushing = std::mem::take(&mut self.dirty);
+        self.flushing_limbo = std::mem::take(&mut self.limbo);
         self.dirty_len = 0;
         let mut keys = Vec::with_capacity(self.flushing.len());
         for number in &self.flushing {
@@ -320,8 +330,10 @@ impl<V: Version> Memory<V> {
             if slot.base == Base::Unknown {
                 slot.base = Base::Absent;
             }
+            self.dirty_len += slot.history.heap_len();
             self.mark(number);
         }
+        self.free.append(&mut self.flushing_limbo);
     }
 
     /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each key
@@ -335,9 +347,7 @@ impl<V: Version> Memory<V> {
         for number in std::mem::take(&mut self.flushing) {
             self.settle(number, sequence);
         }
-        if self.dirty.is_empty() {
-            self.free.append(&mut self.limbo);
-        }
+        self.free.append(&mut self.flushing_limbo);
     }
 
     /// What of a key need not stay in memory once the tables have its changes.
@@ -423,19 +433,15 @@ impl<V: Version> Memory<V> {
 
     /// Forgets all keys of a range.
     pub(crate) fn forget(&mut self, bounds: Bounds<'_>) {
+        self.bring_into_order();
         let mut numbers = Vec::new();
-        self.walk_numbers(bounds, &mut numbers);
+        if !is_empty_range(&bounds) {
+            let mut keys = self.order.range(bounds);
+            while let Some((_, number)) = keys.step() {
+                numbers.push(*number);
+            }
+        }
         numbers.into_iter().for_each(|number| self.remove(number));
-    }
-
-    fn walk_numbers(&self, bounds: Bounds<'_>, numbers: &mut Vec<u32>) {
-        if is_empty_range(&bounds) {
-            return;
-        }
-        let mut keys = self.order.range(bounds);
-        while let Some((_, number)) = keys.step() {
-            numbers.push(*number);
-        }
     }
 
     /// The least reference of all keys with versions that are not in tables.
@@ -445,3 +451,6 @@ impl<V: Version> Memory<V> {
         unflushed.flat_map(|slot| slot.history.versions()).map(Version::reference).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

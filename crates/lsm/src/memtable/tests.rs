@@ -1,0 +1,70 @@
+//! What of the memtable only shows inside.
+
+use super::*;
+use crate::entry::EntryRef;
+
+#[derive(Debug, Clone)]
+struct Bare(u64, bool);
+
+impl Version for Bare {
+    fn sequence(&self) -> u64 {
+        self.0
+    }
+
+    fn is_tombstone(&self) -> bool {
+        self.1
+    }
+
+    fn reference(&self) -> u64 {
+        self.0
+    }
+
+    fn encode(&self, _: &mut Vec<u8>) {}
+
+    fn decode(_: &EntryRef<'_>, _: bool) -> Option<Self> {
+        None
+    }
+
+    fn heap_len(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
+    let mut memtable = Memtable::new(1, 0, true);
+    let mut sequence = 0;
+    let mut next = || {
+        sequence += 1;
+        sequence
+    };
+    for round in 0..200 {
+        for n in 0..50 {
+            let key = format!("{round}/{n}");
+            memtable.insert(key.as_bytes(), Bare(next(), false), |_| ());
+            let gone = next();
+            memtable.insert(key.as_bytes(), Bare(gone, true), |_| ());
+            memtable.compact_some(0, gone, usize::MAX);
+        }
+        let last = next();
+        memtable.insert(b"steady", Bare(last, false), |_| ());
+        let keys = memtable.begin_flush();
+        // Never is everything flushed.
+        memtable.insert(b"steady", Bare(next(), false), |_| ());
+        let written: Vec<(Bytes, bool)> = keys.into_iter().map(|key| (key, false)).collect();
+        memtable.end_flush(&written, last);
+    }
+    assert!(memtable.slots.len() < 300, "{} slots for one key", memtable.slots.len());
+}
+
+#[test]
+fn a_flush_that_was_given_up_counts_as_changed_again() {
+    let mut memtable = Memtable::new(1, 0, true);
+    memtable.insert(b"a", Bare(1, false), |_| ());
+    let before = memtable.dirty_len();
+    memtable.begin_flush();
+    assert_eq!(memtable.dirty_len(), 0);
+    memtable.abandon_flush();
+    assert_eq!(memtable.dirty_len(), before);
+    assert_eq!(memtable.begin_flush(), [Bytes::from_static(b"a")]);
+}
