@@ -196,19 +196,25 @@ impl Manifest {
     }
 
     /// Replaces the manifest of a directory. The files of its tables must be synced; their names
-    /// become durable here.
-    pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &str) -> Result<()> {
+    /// become durable here. Where that fails, `undo` is called if the old manifest is surely still
+    /// the one on the disk.
+    pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &str, undo: impl FnOnce()) -> Result<()> {
         let (new, old) = (format!("{dir}/{TEMPORARY}"), format!("{dir}/{FILE}"));
-        if vfs.exists(&new)? {
-            vfs.remove(&new)?;
+        self.prepare(vfs, dir, &new).inspect_err(|_| undo())?;
+        vfs.rename(&new, &old)?;
+        vfs.sync_dir(dir)?;
+        Ok(())
+    }
+
+    fn prepare(&self, vfs: &dyn Vfs, dir: &str, new: &str) -> Result<()> {
+        if vfs.exists(new)? {
+            vfs.remove(new)?;
         }
-        let file = vfs.open(&new, OpenMode::Create)?;
+        let file = vfs.open(new, OpenMode::Create)?;
         file.write_all_at(0, &self.encode())?;
         file.sync_all()?;
         drop(file);
         // The tables' names go to the disk before anything refers to them.
-        vfs.sync_dir(dir)?;
-        vfs.rename(&new, &old)?;
         vfs.sync_dir(dir)?;
         Ok(())
     }

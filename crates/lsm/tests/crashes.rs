@@ -69,3 +69,26 @@ fn after_any_crash_the_acknowledged_batches_are_there_and_no_half_of_another() {
     assert_eq!(recoveries, 900);
     assert!(flushed > 500, "tables were there when it crashed: {flushed}");
 }
+
+#[test]
+fn a_flush_or_merge_that_fails_leaves_no_table_behind_and_can_be_done_again() {
+    let disk = SimVfs::new(3, SimConfig::default());
+    let tree = open(Arc::new(disk.clone()), 3).expect("opens");
+    let tables = || disk.paths().iter().filter(|path| path.ends_with(".table")).count();
+    let mut failed = 0;
+    for round in 0..40_u32 {
+        for n in 0..20_u32 {
+            tree.put(&(n * 7 % 60).to_le_bytes(), &round.to_le_bytes()).expect("puts");
+        }
+        disk.set_config(SimConfig { write_error: 40_000, ..SimConfig::default() });
+        let compacted = tree.compact();
+        disk.set_config(SimConfig::default());
+        failed += u32::from(compacted.is_err());
+        assert_eq!(tables() as u64, tree.stats().table_count, "round {round}: {compacted:?}");
+    }
+    assert!(failed > 10, "{failed}");
+    tree.compact().expect("the disk is well again");
+    tree.verify().expect("whole");
+    assert_eq!(tables() as u64, tree.stats().table_count, "no table is left over");
+    assert_eq!(all(&tree).len(), 20);
+}

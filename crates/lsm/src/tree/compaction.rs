@@ -131,7 +131,7 @@ impl<V: Version> Tree<V> {
     }
 
     /// Removes a table's file that no manifest names; one that stays goes at the next open.
-    fn remove_file(&self, id: u64) {
+    pub(super) fn remove_file(&self, id: u64) {
         let _left_for_the_next_open = self.vfs.remove(&format!("{}/{}", self.dir, file_name(id)));
     }
 
@@ -164,7 +164,9 @@ impl<V: Version> Tree<V> {
         let tables = levels.tables().map(|(level, table)| (level, table.facts.clone())).collect();
         let next_id = self.next_id.load(Ordering::Relaxed);
         let next = Manifest { tables, next_id, ..manifest.clone() };
-        next.write(&*self.vfs, &self.dir)?;
+        next.write(&*self.vfs, &self.dir, || {
+            job.built.iter().for_each(|table| self.remove_file(table.id));
+        })?;
         *manifest = next;
         self.levels.store(Arc::new(levels));
         drop(manifest);

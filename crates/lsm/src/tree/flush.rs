@@ -119,7 +119,9 @@ impl<V: Version> Tree<V> {
                 Some(self.open_table(facts)?)
             }
         };
-        next.write(&*self.vfs, &self.dir)?;
+        next.write(&*self.vfs, &self.dir, || {
+            table.iter().for_each(|table| self.remove_file(table.facts.id));
+        })?;
         *manifest = next;
         self.flushed.fetch_add(versions, Ordering::Relaxed);
         let old = self.levels.load_full();
