@@ -372,8 +372,9 @@ impl<V: Version> Memtable<V> {
         }
     }
 
-    /// Lets go of up to `count` keys that tables have too, until the budget holds.
-    pub(crate) fn evict(&mut self, budget: usize, count: usize) {
+    /// Lets go of up to `count` keys that tables have too, until the budget holds; `gone` is
+    /// told their newest versions.
+    pub(crate) fn evict(&mut self, budget: usize, count: usize, mut gone: impl FnMut(&[u8], &V)) {
         let mut looked = 0;
         let mut evicted = 0;
         while self.len > budget && evicted < count && looked < 4 * count && !self.slots.is_empty() {
@@ -383,6 +384,7 @@ impl<V: Version> Memtable<V> {
             if slot.dirty || slot.newest_sequence() > self.flushed || slot.take_used() {
                 continue;
             }
+            gone(&slot.key, slot.history.newest());
             self.complete = false;
             let number = u32::try_from(self.hand).expect("slots are numbered so");
             self.remove(number);

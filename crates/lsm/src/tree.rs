@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  insert ──▶ memory ──flush──▶ level 0 ──compact──▶ level 1 ──▶ ...
-//!  get    ──▶ memory, else tables from the newest on, by their filters
+//!  get    ──▶ memory, else the record whose place is known, else tables by their filters
 //!  walk   ──▶ memory and tables merged
 //! ```
 //!
@@ -13,8 +13,10 @@
 
 mod compaction;
 mod flush;
+mod hot;
 mod open;
 mod options;
+mod points;
 mod scan;
 
 use std::ops::Bound;
@@ -31,11 +33,13 @@ use crate::compact::Job;
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::Manifest;
-use crate::memtable::{Look, Memtable};
+use crate::memtable::Memtable;
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 
 pub use flush::Flush;
+use hot::Hot;
+pub use hot::{Found, Records};
 pub use open::Opened;
 pub use options::TreeOptions;
 
@@ -49,6 +53,7 @@ pub struct Tree<V> {
     cache: Arc<BlockCache>,
     codecs: CodecRegistry,
     memtable: RwLock<Memtable<V>>,
+    hot: Option<Hot<V>>,
     /// As memory says them, to be looked at without its lock.
     memory_len: AtomicUsize,
     dirty_len: AtomicUsize,
@@ -78,6 +83,8 @@ pub struct Tree<V> {
 pub struct TreeStats {
     /// Bytes that keys in memory take, about.
     pub memory_len: u64,
+    /// Bytes that the places of other keys take.
+    pub hot_len: u64,
     /// Of these, changed since the last flush.
     pub dirty_len: u64,
     /// Versions in memory.
@@ -109,9 +116,6 @@ impl TreeStats {
 
 /// Keys remembered as looked for in tables.
 const LOOKED_FOR: usize = 8192;
-
-/// Keys that a promotion lets go of at most.
-const EVICT_FOR_PROMOTION: usize = 4;
 
 /// A write under way.
 #[derive(Debug)]
@@ -169,88 +173,6 @@ impl<V: Version> Tree<V> {
         Error::corrupt(&self.dir, 0, "a version in a table is not what the layer above wrote")
     }
 
-    /// Calls `look` with the newest version of a key that is not newer than `sequence`, also when
-    /// that is a tombstone.
-    ///
-    /// # Errors
-    /// Of the file system; [`Error::Corrupt`].
-    pub fn get_with<T>(
-        &self,
-        key: &[u8],
-        sequence: u64,
-        look: impl FnOnce(Option<&V>) -> T,
-    ) -> Result<T> {
-        {
-            let memtable = self.memtable();
-            match memtable.get(key) {
-                Some(slot) => {
-                    slot.touch();
-                    if let Look::Known(found) = slot.look(sequence) {
-                        return Ok(look(found));
-                    }
-                }
-                None if memtable.is_complete() => return Ok(look(None)),
-                None => {}
-            }
-        }
-        let levels = self.levels.load();
-        let found = self.read_tables(&levels, key, sequence, true)?;
-        if found.is_some() && self.is_wanted_again(key) {
-            self.promote(&levels, key)?;
-        }
-        Ok(look(found.as_ref()))
-    }
-
-    /// Whether a key was looked for in tables not long ago, too.
-    fn is_wanted_again(&self, key: &[u8]) -> bool {
-        let hash = cairn_index::key_hash(key);
-        let [b0, b1, b2, b3, t0, t1, t2, t3] = hash.to_le_bytes();
-        let place = u32::from_le_bytes([b0, b1, b2, b3]) as usize % self.looked_for.len();
-        let tag = u32::from_le_bytes([t0, t1, t2, t3]);
-        self.looked_for.get(place).is_some_and(|last| last.swap(tag, Ordering::Relaxed) == tag)
-    }
-
-    /// Takes a key into memory, if nobody is in the way.
-    fn promote(&self, levels: &Levels, key: &[u8]) -> Result<()> {
-        let Some(newest) = self.read_tables(levels, key, u64::MAX, false)? else { return Ok(()) };
-        if let Ok(mut memtable) = self.memtable.try_write()
-            && self.levels.load().generation == levels.generation
-        {
-            memtable.load(key, newest);
-            // What a writer has loaded must stay until it is written.
-            if !self.writing.load(Ordering::SeqCst) {
-                memtable.evict(self.options.memory_len, EVICT_FOR_PROMOTION);
-            }
-            self.note_lens(&memtable);
-        }
-        Ok(())
-    }
-
-    /// The newest version of a key that is not newer than `sequence`, from tables alone; see
-    /// [`Version::decode`] for `share`.
-    fn read_tables(
-        &self,
-        levels: &Levels,
-        key: &[u8],
-        sequence: u64,
-        share: bool,
-    ) -> Result<Option<V>> {
-        let mut found = None;
-        levels.get(key, sequence, &mut |entry| found = Some(V::decode(entry, share)))?;
-        match found {
-            Some(None) => Err(self.undecodable()),
-            found => Ok(found.flatten()),
-        }
-    }
-
-    /// The newest version of a key that is not newer than `sequence`, also a tombstone.
-    ///
-    /// # Errors
-    /// As [`get_with`](Self::get_with).
-    pub fn get(&self, key: &[u8], sequence: u64) -> Result<Option<V>> {
-        self.get_with(key, sequence, |version| version.cloned())
-    }
-
     /// Every version of a key that has not been dropped, oldest first.
     ///
     /// # Errors
@@ -295,72 +217,9 @@ impl<V: Version> Tree<V> {
         Writing { flag: &self.writing }
     }
 
-    /// For the writer: makes sure that a key that exists is in memory, so that
-    /// [`insert`](Self::insert) finds its history.
-    ///
-    /// Gives what `look` makes of its newest version, also a tombstone.
-    ///
-    /// # Errors
-    /// As [`get_with`](Self::get_with).
-    pub fn load<T>(&self, key: &[u8], look: impl FnOnce(Option<&V>) -> T) -> Result<T> {
-        {
-            let memtable = self.memtable();
-            if let Some(slot) = memtable.get(key) {
-                return Ok(look(Some(slot.history.newest())));
-            }
-            if memtable.is_complete() {
-                return Ok(look(None));
-            }
-        }
-        loop {
-            let levels = self.levels.load_full();
-            let newest = self.read_tables(&levels, key, u64::MAX, false)?;
-            let mut memtable = self.memtable_mut();
-            if self.levels.load().generation != levels.generation {
-                continue;
-            }
-            let answer = look(newest.as_ref());
-            if let Some(newest) = newest {
-                memtable.load(key, newest);
-            }
-            return Ok(answer);
-        }
-    }
-
-    /// Adds a version newer than all others of its key; gives what `look` makes of the one
-    /// before. One writer at a time, who has [loaded](Self::load) the key in this
-    /// [write](Self::begin_write).
-    pub fn insert<T>(&self, key: &[u8], version: V, look: impl FnOnce(Option<&V>) -> T) -> T {
-        let mut memtable = self.memtable_mut();
-        let answer = memtable.insert(key, version, look);
-        self.note_lens(&memtable);
-        answer
-    }
-
     fn note_lens(&self, memtable: &Memtable<V>) {
         self.memory_len.store(memtable.len(), Ordering::Relaxed);
         self.dirty_len.store(memtable.dirty_len(), Ordering::Relaxed);
-    }
-
-    /// As [`insert`](Self::insert) for many.
-    pub fn insert_all<K: AsRef<[u8]>>(&self, versions: impl IntoIterator<Item = (K, V)>) {
-        let mut memtable = self.memtable_mut();
-        for (key, version) in versions {
-            memtable.insert(key.as_ref(), version, |_| ());
-        }
-        self.note_lens(&memtable);
-    }
-
-    /// Lets go of keys that tables have too while memory is above its budget: some more than
-    /// the `written` ones that a write has brought, so that memory shrinks, and no write has to
-    /// wait for all of it. For the one writer, between writes.
-    pub fn trim(&self, written: usize) {
-        const AT_LEAST: usize = 32;
-        if self.memory_len.load(Ordering::Relaxed) > self.options.memory_len {
-            let mut memtable = self.memtable_mut();
-            memtable.evict(self.options.memory_len, AT_LEAST + 4 * written);
-            self.note_lens(&memtable);
-        }
     }
 
     /// Makes `oldest` the oldest sequence that readers ask for. What only older readers could
@@ -420,6 +279,7 @@ impl<V: Version> Tree<V> {
         let (table_len, table_version_count, _) = levels.totals();
         TreeStats {
             memory_len: memtable.len() as u64,
+            hot_len: self.hot.as_ref().map_or(0, Hot::len) as u64,
             dirty_len: memtable.dirty_len() as u64,
             memory_version_count: memtable.version_count(),
             table_count: levels.tables().count() as u64,

@@ -17,7 +17,7 @@ use crate::key_value::{LeaseId, Version};
 use crate::request::Range;
 
 /// Bytes before a user's key.
-const SPACE_LEN: usize = 4;
+pub(crate) const SPACE_LEN: usize = 4;
 
 /// Keys up to this many bytes are put together without an allocation.
 const SHORT_LEN: usize = 128;

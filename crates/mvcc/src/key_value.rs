@@ -82,6 +82,12 @@ pub(crate) struct Version {
 }
 
 impl Version {
+    /// The version that ends a key.
+    pub(crate) fn tombstone(main: u64, lsn: Lsn) -> Self {
+        let (lease, place) = (LeaseId::NONE, place_of(&[]));
+        Self { main, create: 0, version: 0, lease, lsn, place }
+    }
+
     pub(crate) fn is_tombstone(&self) -> bool {
         self.version == 0
     }

@@ -47,6 +47,7 @@ mod overlay;
 mod plan;
 mod range;
 mod record;
+mod records;
 mod request;
 mod store;
 mod transaction;

@@ -16,6 +16,7 @@ use crate::lease::Leases;
 use crate::maintain::{Maintenance, fits};
 use crate::notes::Notes;
 use crate::record::{CompactionRecord, LeaseRecord};
+use crate::records::LogRecords;
 use crate::store::{Shared, WriteState};
 use crate::turn::Turn;
 use crate::{Error, Options, Result, Store};
@@ -37,7 +38,10 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
-        let (tree, opened) = open_tables(&log, &options)?;
+        let (mut tree, opened) = open_tables(&log, &options)?;
+        let mut seed = [0; 8];
+        log.rng().fill(&mut seed);
+        tree.remember_places(u64::from_le_bytes(seed), Arc::new(LogRecords(log.clone())));
         let notes = match opened.position.lsn {
             0 => Notes { current: FIRST_REVISION, ..Notes::default() },
             _ => Notes::decode(&opened.notes).ok_or(Error::Damaged {
@@ -220,14 +224,7 @@ impl Replay<'_> {
                     place,
                 })
             }
-            RecordKind::DELETE => self.change(record, |main, lsn| Version {
-                main,
-                create: 0,
-                version: 0,
-                lease: LeaseId::NONE,
-                lsn,
-                place: place_of(&[]),
-            }),
+            RecordKind::DELETE => self.change(record, Version::tombstone),
             RecordKind::LEASE_GRANT => match LeaseRecord::decode_grant(payload()) {
                 Some(LeaseRecord::Granted { id, ttl, .. }) => {
                     self.leases.grant(id, ttl, record.lsn, record.commit_time(), self.now);

@@ -150,6 +150,9 @@ impl<'a> Values<'a> {
         {
             return Ok(value.clone());
         }
+        if let Ok(Some(value)) = self.log.look_at(lsn, |record| record.payload_bytes()) {
+            return Ok(value.unwrap_or_default());
+        }
         let mut scan = self.log.scan(lsn);
         match scan.next_record()? {
             Some(record) => Ok(record.payload_bytes().unwrap_or_default()),

@@ -305,11 +305,26 @@ impl Segment {
 
     /// Reads the batch at a position and checks it. `ordinal` is its number in the segment.
     pub(crate) fn read_batch(&self, position: u64, ordinal: usize) -> Result<StoredBatch> {
+        let found = self.read_batch_if(position, ordinal, |_, _| true)?;
+        Ok(found.expect("every batch is wanted"))
+    }
+
+    /// As [`read_batch`](Self::read_batch), unless the header is of a batch that is not wanted;
+    /// `wanted` is also told whether the segment is mapped.
+    pub(crate) fn read_batch_if(
+        &self,
+        position: u64,
+        ordinal: usize,
+        wanted: impl FnOnce(&BatchHeader, bool) -> bool,
+    ) -> Result<Option<StoredBatch>> {
         let damaged = |error: cairn_codec::Error| {
             Error::corrupt(self.path.clone(), position, error.to_string())
         };
         let head = self.bytes(position, BATCH_HEADER_LEN)?;
         let header = BatchHeader::decode(&head, &self.crc).map_err(damaged)?;
+        if !wanted(&header, self.mapping.is_some()) {
+            return Ok(None);
+        }
         let body = self.bytes(position + BATCH_HEADER_LEN as u64, header.body_len())?;
         let known = self.mapping.is_some() && self.checked.contains(ordinal);
         if !known && !self.store.mutations.has(Mutation::SkipBodyCrc) {
@@ -318,7 +333,7 @@ impl Segment {
                 self.checked.insert(ordinal);
             }
         }
-        Ok(StoredBatch { header, body })
+        Ok(Some(StoredBatch { header, body }))
     }
 }
 

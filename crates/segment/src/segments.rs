@@ -39,9 +39,13 @@ impl Segments {
     /// The segment that holds `lsn`, if it is not before the first.
     pub(crate) fn find(&self, lsn: Lsn) -> Option<Arc<Segment>> {
         let list = self.list.load();
-        let after = list.partition_point(|segment| segment.header.base_lsn <= lsn);
-        // Of segments with the same base only the last can hold a record.
-        list.get(after.checked_sub(1)?).cloned()
+        at(&list, lsn).cloned()
+    }
+
+    /// Calls `look` with the segment that holds `lsn`, as [`find`](Self::find) finds it.
+    pub(crate) fn with<T>(&self, lsn: Lsn, look: impl FnOnce(&Segment) -> T) -> Option<T> {
+        let list = self.list.load();
+        at(&list, lsn).map(|segment| look(segment))
     }
 
     /// Adds the newest segment.
@@ -68,6 +72,12 @@ impl Segments {
         self.len_before_last.store(sum_before_last(&list), Ordering::Release);
         self.list.store(Arc::new(list));
     }
+}
+
+fn at(list: &[Arc<Segment>], lsn: Lsn) -> Option<&Arc<Segment>> {
+    let after = list.partition_point(|segment| segment.header.base_lsn <= lsn);
+    // Of segments with the same base only the last can hold a record.
+    list.get(after.checked_sub(1)?)
 }
 
 fn sum_before_last(list: &[Arc<Segment>]) -> u64 {

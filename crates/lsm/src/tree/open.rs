@@ -187,6 +187,7 @@ impl<V: Version> Tree<V> {
             cache,
             codecs,
             memtable: RwLock::new(memtable),
+            hot: None,
             memory_len: AtomicUsize::new(0),
             dirty_len: AtomicUsize::new(0),
             levels: ArcSwap::from_pointee(Levels::new(0, levels)),

@@ -8,6 +8,9 @@ use cairn_codec::Compression;
 pub struct TreeOptions {
     /// Bytes of keys in memory, about, before some that tables have too are let go of.
     pub memory_len: usize,
+    /// Bytes for the places of keys that are not in memory, 10 to 16 for each, where there are
+    /// [records](crate::Tree::remember_places) to find them by; 0 for none.
+    pub hot_len: usize,
     /// Bytes of changes after which a flush is due.
     pub flush_len: usize,
     /// Content after which a block of a table ends.
@@ -29,7 +32,8 @@ pub struct TreeOptions {
 impl Default for TreeOptions {
     fn default() -> Self {
         Self {
-            memory_len: 64 << 20,
+            memory_len: 40 << 20,
+            hot_len: 24 << 20,
             flush_len: 16 << 20,
             block_len: 4 << 10,
             table_len: 16 << 20,

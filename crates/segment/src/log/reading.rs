@@ -6,7 +6,7 @@ use std::time::Duration;
 use cairn_types::{Lsn, StreamId, Timestamp};
 
 use super::{Head, Log, LogStats};
-use crate::read::{LoadedBatch, Record, Scan, StreamScan};
+use crate::read::{LoadedBatch, Record, RecordRef, Scan, StreamScan};
 use crate::sealed_files::SealedVfs;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
@@ -290,6 +290,39 @@ impl Log {
         self.shared.batches.load(segment, position, ordinal)
     }
 
+    /// Looks at one record where it lies in a mapped segment; the fastest way to a record whose
+    /// place is known. `None` when it cannot be had that way: its batch is compressed or sealed,
+    /// or too long to be read whole where nothing is mapped; a [`scan`](Self::scan) reads those.
+    ///
+    /// # Errors
+    /// As a scan.
+    pub fn look_at<T>(
+        &self,
+        lsn: Lsn,
+        look: impl FnOnce(&RecordRef<'_>) -> T,
+    ) -> Result<Option<T>> {
+        if lsn >= self.visible_end() {
+            return Err(self.out_of_range(lsn));
+        }
+        let found = self.shared.segments.with(lsn, |segment| {
+            let place = segment.with_index(|index| index.locate(lsn))?;
+            let Some(place) = place else { return Err(self.out_of_range(lsn)) };
+            let (position, ordinal) = (place.position, place.ordinal);
+            let batch = self.shared.batches.load_in_place(segment, position, ordinal)?;
+            if batch.as_ref().is_some_and(|batch| !batch.contains(lsn)) {
+                return Err(misplaced(segment, position));
+            }
+            Ok(batch)
+        });
+        let Some(batch) = found.unwrap_or_else(|| Err(self.out_of_range(lsn)))? else {
+            return Ok(None);
+        };
+        let mut cursor = batch.seek(lsn)?;
+        let view = cursor.next(&batch.header, batch.statements());
+        let view = view.ok_or(cairn_codec::Error::NonCanonical("record count"))??;
+        Ok(Some(look(&RecordRef { lsn, view, batch: &batch })))
+    }
+
     /// The batch that holds an LSN, with its segment.
     pub(crate) fn batch_of(&self, lsn: Lsn) -> Result<(Arc<Segment>, Arc<LoadedBatch>)> {
         let segment = self.shared.segments.find(lsn).ok_or_else(|| self.out_of_range(lsn))?;
@@ -297,8 +330,7 @@ impl Log {
         let place = place.ok_or_else(|| self.out_of_range(lsn))?;
         let batch = self.load(&segment, place.position, place.ordinal)?;
         if !batch.contains(lsn) {
-            let cause = "the batch here does not hold the record that the index promises";
-            return Err(Error::corrupt(segment.path.clone(), place.position, cause));
+            return Err(misplaced(&segment, place.position));
         }
         Ok((segment, batch))
     }
@@ -345,4 +377,9 @@ impl Log {
     fn out_of_range(&self, lsn: Lsn) -> Error {
         Error::OutOfRange { lsn, start: self.start_lsn(), end: self.visible_end() }
     }
+}
+
+fn misplaced(segment: &Segment, position: u64) -> Error {
+    let cause = "the batch here does not hold the record that the index promises";
+    Error::corrupt(segment.path.clone(), position, cause)
 }

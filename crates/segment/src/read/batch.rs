@@ -58,6 +58,9 @@ pub(crate) struct Batches {
     cached_count: AtomicUsize,
 }
 
+/// Bytes of a batch that is read whole, where nothing is mapped, to look at one of its records.
+const UNMAPPED_LEN_MAX: usize = 4096;
+
 /// Decoded batches that are kept at most, besides the byte budget.
 const CACHED_COUNT_MAX: usize = 64;
 
@@ -107,6 +110,29 @@ impl Batches {
             self.keep(id, position, &batch);
         }
         Ok(batch)
+    }
+
+    /// The batch at a position of a segment, if it can be read where it lies: neither compressed
+    /// nor sealed, and mapped or short.
+    pub(crate) fn load_in_place(
+        &self,
+        segment: &Segment,
+        position: u64,
+        ordinal: usize,
+    ) -> Result<Option<LoadedBatch>> {
+        let is_plain = |header: &BatchHeader, mapped: bool| {
+            !header.sealed
+                && header.codec == CodecId::NONE
+                && (mapped || header.body_len() <= UNMAPPED_LEN_MAX)
+        };
+        let Some(StoredBatch { header, body }) =
+            segment.read_batch_if(position, ordinal, is_plain)?
+        else {
+            return Ok(None);
+        };
+        let payloads = body.slice(header.statements_len as usize..);
+        let next_position = position + header.total_len() as u64;
+        Ok(Some(LoadedBatch { header, body, payloads, next_position, ordinal }))
     }
 
     fn cached(&self, file: FileId, position: u64) -> Option<Arc<LoadedBatch>> {
