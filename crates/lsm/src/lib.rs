@@ -45,4 +45,4 @@ pub use entry::{EntryRef, Version};
 pub use error::{Error, Result};
 pub use manifest::Position;
 pub use standalone::{Batch, LsmOptions, LsmTree, Scan, Snapshot};
-pub use tree::{Flush, Found, Opened, Records, Tree, TreeOptions, TreeStats, Writing};
+pub use tree::{Before, Flush, Found, Opened, Records, Tree, TreeOptions, TreeStats, Writing};

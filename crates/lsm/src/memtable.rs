@@ -7,11 +7,10 @@
 //! alone, ranges and counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
 //! are not read at all.
 
-mod hashing;
 mod history;
+mod numbers;
 mod slot;
 
-use std::collections::HashMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -19,20 +18,22 @@ use cairn_index::PrefixIndex;
 
 use crate::bounds::{Bounds, contains, is_empty_range};
 use crate::entry::Version;
-use hashing::KeyHashing;
 pub(crate) use history::History;
+use numbers::Numbers;
 pub(crate) use slot::{Base, Look, Slot};
 
 /// Versions of a key that stay in memory when tables have them, too.
 const VERSIONS_KEPT: usize = 4;
 
 /// Bytes that a key costs besides its own and its versions': table, order, slot.
-const SLOT_OVERHEAD: usize = 112;
+const SLOT_OVERHEAD: usize = 96;
 
 /// All keys in memory.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
-    by_key: HashMap<Bytes, u32, KeyHashing>,
+    /// Of the hashes of keys, so that chosen keys cannot collide.
+    seed: u64,
+    by_key: Numbers,
     order: PrefixIndex<u32>,
     /// Slots that the ordered index does not know yet: it takes them in when it is asked next,
     /// so that who only writes and reads keys does not pay for it.
@@ -65,7 +66,8 @@ impl<V: Version> Memtable<V> {
     /// An empty memory that hashes under a seed; `complete` when there are no tables.
     pub(crate) fn new(seed: u64, flushed: u64, complete: bool) -> Self {
         Self {
-            by_key: HashMap::with_hasher(KeyHashing { seed }),
+            seed,
+            by_key: Numbers::new(),
             order: PrefixIndex::new(),
             unordered: Vec::new(),
             slots: Vec::new(),
@@ -119,37 +121,37 @@ impl<V: Version> Memtable<V> {
 
     /// A key with its history.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Slot<V>> {
-        Some(self.slot(*self.by_key.get(key)?))
+        Some(self.slot(self.number(key)?))
     }
 
-    /// Adds a version of a key that is here, or that does not exist anywhere; gives what `look`
-    /// makes of the one before.
-    pub(crate) fn insert<T>(
-        &mut self,
-        key: &[u8],
-        version: V,
-        look: impl FnOnce(Option<&V>) -> T,
-    ) -> T {
+    fn hash(&self, key: &[u8]) -> u32 {
+        (cairn_index::key_hash_seeded(self.seed, key) >> 32) as u32
+    }
+
+    fn number(&self, key: &[u8]) -> Option<u32> {
+        self.by_key.find(self.hash(key), |number| self.slot(number).key == key)
+    }
+
+    /// Adds a version of a key. `base` is what tables have of it when it is not here.
+    pub(crate) fn insert(&mut self, key: &[u8], version: V, base: Base) {
         let cost = size_of::<V>() + version.heap_len();
         let is_live = !version.is_tombstone();
         self.version_count += 1;
         self.len += cost;
         self.dirty_len += cost;
-        let Some(number) = self.by_key.get(key).copied() else {
-            let slot = Slot::new(Bytes::copy_from_slice(key), History::One(version), Base::Absent);
+        let Some(number) = self.number(key) else {
+            let slot = Slot::new(Bytes::copy_from_slice(key), History::One(version), base);
             let number = self.add(slot);
             self.live_count += u64::from(is_live);
             self.mark(number);
-            return look(None);
+            return;
         };
         let slot = self.slot_mut(number);
-        let before = slot.history.newest();
-        let (lived, answer) = (!before.is_tombstone(), look(Some(before)));
+        let lived = !slot.history.newest().is_tombstone();
         slot.history.push(version);
         self.live_count += u64::from(is_live);
         self.live_count -= u64::from(lived);
         self.mark(number);
-        answer
     }
 
     fn mark(&mut self, number: u32) {
@@ -163,8 +165,8 @@ impl<V: Version> Memtable<V> {
     }
 
     fn add(&mut self, slot: Slot<V>) -> u32 {
-        let key = slot.key.clone();
-        self.len += 2 * key.len() + SLOT_OVERHEAD;
+        let hash = self.hash(&slot.key);
+        self.len += 2 * slot.key.len() + SLOT_OVERHEAD;
         let number = match self.free.pop() {
             Some(number) => {
                 self.slots[number as usize] = Some(slot);
@@ -179,7 +181,7 @@ impl<V: Version> Memtable<V> {
         if self.unordered.len() > 1024 + 2 * self.slots.len() {
             self.forget_freed();
         }
-        self.by_key.insert(key, number);
+        self.by_key.insert(hash, number);
         number
     }
 
@@ -221,7 +223,7 @@ impl<V: Version> Memtable<V> {
 
     /// Takes in the newest version of a key as the tables have it, unless the key is here.
     pub(crate) fn load(&mut self, key: &[u8], newest: V) {
-        if self.by_key.contains_key(key) {
+        if self.number(key).is_some() {
             return;
         }
         let is_live = !newest.is_tombstone();
@@ -238,7 +240,7 @@ impl<V: Version> Memtable<V> {
         if slot.ordered {
             self.order.remove(&slot.key);
         }
-        self.by_key.remove(&slot.key);
+        self.by_key.remove(self.hash(&slot.key), number);
         let is_named = slot.dirty || slot.newest_sequence() > self.flushed;
         if is_named {
             self.limbo.push(number)
@@ -340,7 +342,7 @@ impl<V: Version> Memtable<V> {
     /// that was written whether its newest version there is a tombstone.
     pub(crate) fn end_flush(&mut self, written: &[(Bytes, bool)], sequence: u64) {
         for (key, is_tombstone) in written {
-            let Some(number) = self.by_key.get(key).copied() else { continue };
+            let Some(number) = self.number(key) else { continue };
             self.slot_mut(number).base = if *is_tombstone { Base::Dead } else { Base::Live };
         }
         self.flushed = sequence;

@@ -139,8 +139,8 @@ impl LsmTree {
                 _ => continue,
             };
             let value = value.map(|value| Bytes::copy_from_slice(&value));
-            self.shared.tree.load(key, |_| ())?;
-            self.shared.tree.insert(key, Value { lsn, value }, |_| ());
+            let ((), before) = self.shared.tree.prepare(key, |_| ())?;
+            self.shared.tree.insert(key, Value { lsn, value }, before);
         }
         let end = log.visible_end().get();
         self.shared.published.store(end, Ordering::Release);
@@ -240,19 +240,21 @@ impl LsmTree {
         self.maintain_as_writer()?;
         let _writing = self.shared.tree.begin_write();
         let mut draft = Draft::new();
+        let mut prepared = Vec::with_capacity(batch.len());
         for (key, value) in batch.changes() {
             let kind = if value.is_some() { RecordKind::PUT } else { RecordKind::DELETE };
             let record = RecordDraft { key: Some(key), ..RecordDraft::new(kind, STREAM) };
             within("a key", key.len(), limits::MAX_KEY_LEN)?;
             draft.push(record, value.as_deref().unwrap_or_default())?;
-            self.shared.tree.load(key, |_| ())?;
+            prepared.push(self.shared.tree.prepare(key, |_| ())?.1);
         }
         self.shared.log.prepare(&mut draft)?;
         let ticket = self.shared.log.submit(&draft, &[])?;
         let first = ticket.appended.first_lsn.get();
-        let versions = (first..)
-            .zip(batch.changes())
-            .map(|(lsn, (key, value))| (key.clone(), Value { lsn, value: value.clone() }));
+        let versions = (first..).zip(batch.changes()).zip(prepared);
+        let versions = versions.map(|((lsn, (key, value)), before)| {
+            (key.clone(), Value { lsn, value: value.clone() }, before)
+        });
         self.shared.tree.insert_all(versions);
         self.shared.trimmed_after.fetch_add(batch.len(), Ordering::Relaxed);
         Ok(Some(ticket))

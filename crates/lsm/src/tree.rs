@@ -42,6 +42,7 @@ use hot::Hot;
 pub use hot::{Found, Records};
 pub use open::Opened;
 pub use options::TreeOptions;
+pub use points::Before;
 
 /// An ordered store of versions `V`.
 #[derive(Debug)]

@@ -45,8 +45,8 @@ fn tree(disk: &MemVfs) -> Tree<Bare> {
 
 fn write(tree: &Tree<Bare>, key: &str, sequence: u64, tombstone: bool) {
     let _writing = tree.begin_write();
-    tree.load(key.as_bytes(), |_| ()).expect("loads");
-    tree.insert(key.as_bytes(), Bare { sequence, tombstone }, |_| ());
+    let ((), before) = tree.prepare(key.as_bytes(), |_| ()).expect("reads");
+    tree.insert(key.as_bytes(), Bare { sequence, tombstone }, before);
 }
 
 fn at(lsn: u64) -> Position {

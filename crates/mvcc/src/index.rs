@@ -83,6 +83,14 @@ fn after_space(space: StreamId) -> Option<Vec<u8>> {
     Some(space.get().checked_add(1)?.to_be_bytes().to_vec())
 }
 
+/// What a writer found of a key's newest version.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// The lease that the key had.
+    pub(crate) lease: LeaseId,
+    tree: cairn_lsm::Before,
+}
+
 impl Index {
     pub(crate) fn new(tree: Tree<Version>, newest_revision: u64, anchors: Anchors) -> Self {
         let newest_revision = AtomicU64::new(newest_revision);
@@ -129,22 +137,28 @@ impl Index {
         Ok(with_key(space, key, |key| self.tree.history(key))?)
     }
 
-    /// Makes sure that [`insert`](Self::insert) finds a key, and gives what `look` makes of its
-    /// newest version, also a tombstone.
-    pub(crate) fn load<T>(
+    /// Before a key is [inserted](Self::insert): gives what `look` makes of its newest version,
+    /// also a tombstone, and what the insert must know of it.
+    pub(crate) fn prepare<T>(
         &self,
         space: StreamId,
         key: &[u8],
         look: impl FnOnce(Option<&Version>) -> T,
-    ) -> Result<T> {
-        Ok(with_key(space, key, |key| self.tree.load(key, look))?)
+    ) -> Result<(T, Before)> {
+        with_key(space, key, |key| {
+            let prepared = self.tree.prepare(key, |newest| {
+                let lease = newest.map_or(LeaseId::NONE, |newest| newest.lease);
+                (look(newest), lease)
+            });
+            let ((answer, lease), tree) = prepared?;
+            Ok((answer, Before { lease, tree }))
+        })
     }
 
-    /// Adds the newest version of a key that was loaded; returns the lease that it had before.
-    pub(crate) fn insert(&self, space: StreamId, key: &[u8], version: Version) -> LeaseId {
+    /// Adds the newest version of a key that was prepared.
+    pub(crate) fn insert(&self, space: StreamId, key: &[u8], version: Version, before: Before) {
         self.note_revision(version.main, version.lsn);
-        let lease = |before: Option<&Version>| before.map_or(LeaseId::NONE, |before| before.lease);
-        with_key(space, key, |key| self.tree.insert(key, version, lease))
+        with_key(space, key, |key| self.tree.insert(key, version, before.tree));
     }
 
     /// Notes that a revision has a change, and where in the log it begins.

@@ -202,7 +202,7 @@ impl Planner<'_> {
         let mut deleted = 0;
         for (space, key) in keys {
             if self.view().has(*space, key)? {
-                self.tombstone(*space, key.clone());
+                self.tombstone(*space, key.clone())?;
                 deleted += 1;
             }
         }

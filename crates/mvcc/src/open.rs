@@ -262,7 +262,7 @@ impl Replay<'_> {
         if main < self.current || main <= FIRST_REVISION {
             return Err(damaged("its revision runs backwards"));
         }
-        let repeated = self.index.load(record.view.stream, key, |newest| {
+        let (repeated, before) = self.index.prepare(record.view.stream, key, |newest| {
             newest.is_some_and(|newest| newest.main >= main)
         })?;
         if repeated {
@@ -270,8 +270,8 @@ impl Replay<'_> {
         }
         let version = version(main, record.lsn);
         let (lease, key) = (version.lease, Bytes::copy_from_slice(key));
-        let before = self.index.insert(record.view.stream, &key, version);
-        self.leases.move_key(record.view.stream, &key, before, lease);
+        self.index.insert(record.view.stream, &key, version, before);
+        self.leases.move_key(record.view.stream, &key, before.lease, lease);
         if main > self.current {
             self.last_change = Some(record.lsn);
         }

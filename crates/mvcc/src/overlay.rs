@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cairn_types::{PayloadHash, StreamId};
 
 use crate::Result;
-use crate::index::Index;
+use crate::index::{Before, Index};
 use crate::key_value::{KeyValue, LeaseId, Version};
 use crate::request::Range;
 
@@ -20,6 +20,7 @@ pub(crate) struct Planned {
     pub(crate) create: u64,
     pub(crate) version: u64,
     pub(crate) lease: LeaseId,
+    pub(crate) before: Before,
 }
 
 /// Up to this many changes are looked through one by one: most transactions are smaller, and

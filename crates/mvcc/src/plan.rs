@@ -135,14 +135,12 @@ impl Planner<'_> {
         }
         let revision = self.revision();
         let wants_previous = put.prev_kv || put.ignore_value;
-        // Into memory at once, where the change will look for it. It is not planned already.
-        let found = self.index.load(put.space, &put.key, |newest| {
+        let (found, before) = self.index.prepare(put.space, &put.key, |newest| {
             let seen = Seen::Stored(newest.filter(|newest| !newest.is_tombstone())?);
             let candidate = wants_previous.then(|| seen.to_candidate(&put.key));
-            Some((seen.create(), seen.version() + 1, seen.lease(), candidate))
+            Some((seen.create(), seen.version() + 1, candidate))
         })?;
-        let (create, version, old_lease, candidate) =
-            found.unwrap_or((revision, 1, LeaseId::NONE, None));
+        let (create, version, candidate) = found.unwrap_or((revision, 1, None));
         let previous = candidate.map(|found| self.values.resolve(found, true)).transpose()?;
         let value = match &previous {
             Some(previous) if put.ignore_value => {
@@ -157,7 +155,8 @@ impl Planner<'_> {
             value: Some(value),
             create,
             version,
-            lease: if put.ignore_lease { old_lease } else { put.lease },
+            lease: if put.ignore_lease { before.lease } else { put.lease },
+            before,
         });
         let prev_kv = previous.filter(|_| put.prev_kv);
         Ok(PutResponse { revision, prev_kv })
@@ -195,14 +194,24 @@ impl Planner<'_> {
             .collect::<Result<_>>()?;
         let deleted = keys.len() as u64;
         for key in keys {
-            self.tombstone(delete.space, key);
+            self.tombstone(delete.space, key)?;
         }
         Ok(DeleteResponse { revision: self.answer_revision(), deleted, prev_kvs })
     }
 
-    pub(crate) fn tombstone(&mut self, space: StreamId, key: Bytes) {
+    pub(crate) fn tombstone(&mut self, space: StreamId, key: Bytes) -> Result<()> {
+        let ((), before) = self.index.prepare(space, &key, |_| ())?;
         let lease = LeaseId::NONE;
-        self.overlay.push(Planned { space, key, value: None, create: 0, version: 0, lease });
+        self.overlay.push(Planned {
+            space,
+            key,
+            value: None,
+            create: 0,
+            version: 0,
+            lease,
+            before,
+        });
+        Ok(())
     }
 
     /// Whether there is anything to write.

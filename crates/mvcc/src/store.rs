@@ -389,10 +389,6 @@ impl Store {
             return Ok(Submitted { answer, revision, ticket: None });
         }
         let draft = planner.draft()?;
-        // Whatever can fail comes before the log says that it happened.
-        for change in planner.overlay.changes().iter().filter(|change| change.value.is_none()) {
-            self.index().load(change.space, &change.key, |_| ())?;
-        }
         let ticket = self.shared.log.submit(&draft, expect)?;
         let Planner { overlay, lease_records, compaction, .. } = planner;
         self.apply(&mut state, &mut leases, &overlay, &lease_records, &ticket.appended);
@@ -439,8 +435,8 @@ impl Store {
                     lsn: at,
                     place,
                 };
-                let before = self.index().insert(change.space, &change.key, version);
-                leases.move_key(change.space, &change.key, before, change.lease);
+                self.index().insert(change.space, &change.key, version, change.before);
+                leases.move_key(change.space, &change.key, change.before.lease, change.lease);
                 remember(state, main, change.space, &change.key);
                 lsn += 1;
             }

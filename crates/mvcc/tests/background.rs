@@ -9,10 +9,15 @@ use cairn_types::Durability;
 use cairn_vfs::StdVfs;
 
 fn open(dir: &std::path::Path) -> Store {
+    open_with(dir, 2 << 10)
+}
+
+fn open_with(dir: &std::path::Path, hot_len: usize) -> Store {
     let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
     let vfs = Arc::new(StdVfs::create(dir).expect("a directory"));
     let log = Log::options().vfs(vfs).config(config).open().expect("opens");
-    let tree = TreeOptions { memory_len: 64 << 10, flush_len: 16 << 10, ..crate::cramped() };
+    let tree =
+        TreeOptions { memory_len: 64 << 10, flush_len: 16 << 10, hot_len, ..crate::cramped() };
     Store::open_with(log, Options { tree, ..Options::default() }).expect("opens")
 }
 
@@ -78,4 +83,56 @@ fn readers_and_a_writer_beside_the_thread_see_what_they_should() {
     });
     assert_eq!(store.key_count(S).expect("counts"), end);
     store.verify_tables().expect("tables are well");
+}
+
+#[test]
+fn a_key_is_never_missed_nor_read_older_on_its_way_between_memory_index_and_tables() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    for hot_len in [0, 4 << 10, 1 << 20] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open_with(dir.path(), hot_len);
+        let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec();
+        let keys = 1500_u64;
+        let newest: Vec<AtomicU64> = (0..keys).map(|_| AtomicU64::new(0)).collect();
+        let done = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for reader in 0..2_u64 {
+                let (store, newest, done) = (&store, &newest, &done);
+                scope.spawn(move || {
+                    let mut looks = reader;
+                    while done.load(Ordering::Acquire) == 0 {
+                        looks = looks.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        let n = (looks >> 33) % keys;
+                        // Twice the same key at times: the second read may take it into memory.
+                        for _ in 0..1 + looks % 3 {
+                            let known = newest[n as usize].load(Ordering::Acquire);
+                            let found = store.value(S, &key(n)).expect("gets");
+                            let count = found.map_or(0, |found| {
+                                u64::from_le_bytes(found[..8].try_into().expect("8 bytes"))
+                            });
+                            assert!(count >= known, "key {n}: {count} after {known}");
+                        }
+                        let nobody = store.value(S, &key(n + keys)).expect("gets");
+                        assert!(nobody.is_none());
+                    }
+                });
+            }
+            let mut random = 7_u64;
+            for round in 1..=12_000_u64 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let n = (random >> 33) % keys;
+                let mut value = vec![0; if n % 5 == 0 { 300 } else { 60 }];
+                value[..8].copy_from_slice(&round.to_le_bytes());
+                store.put(Put::new(S, key(n), value)).expect("puts");
+                newest[n as usize].store(round, Ordering::Release);
+            }
+            done.store(1, Ordering::Release);
+        });
+        let stats = store.tree_stats();
+        assert!(stats.table_count > 0 && !stats.is_complete, "{stats:?}");
+        assert!(stats.hot_len <= (hot_len as u64).max(64), "{stats:?}");
+        assert_eq!(store.key_count(S).expect("counts"), {
+            newest.iter().filter(|newest| newest.load(Ordering::Acquire) > 0).count() as u64
+        });
+    }
 }

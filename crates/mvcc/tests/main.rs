@@ -63,6 +63,7 @@ pub(crate) fn cramped() -> TreeOptions {
         table_len: 1 << 10,
         level_len: 2 << 10,
         flushed_max: 2,
+        hot_len: 2 << 10,
         ..TreeOptions::default()
     }
 }

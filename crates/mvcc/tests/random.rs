@@ -129,8 +129,10 @@ proptest! {
     fn m05_every_revision_reads_as_in_the_model(
         steps in proptest::collection::vec(step(), 1..60),
         cramped in any::<bool>(),
+        hot_len in prop_oneof![Just(0), Just(2 << 10), Just(1 << 20)],
     ) {
-        let lab = if cramped { Lab::cramped() } else { Lab::new() };
+        let mut lab = if cramped { Lab::cramped() } else { Lab::new() };
+        lab.options.tree.hot_len = hot_len;
         let mut store = lab.open();
         let mut model = Model::new();
         for step in &steps {

@@ -20,8 +20,13 @@ impl<V: Version> History<V> {
     pub(crate) fn push(&mut self, version: V) {
         debug_assert!(self.newest().sequence() < version.sequence(), "versions come in order");
         match self {
-            Self::One(first) => *self = Self::Many(vec![first.clone(), version]),
             Self::Many(versions) => versions.push(version),
+            Self::One(_) => {
+                let one = std::mem::replace(self, Self::Many(Vec::with_capacity(2)));
+                if let (Self::One(first), Self::Many(versions)) = (one, self) {
+                    versions.extend([first, version]);
+                }
+            }
         }
     }
 

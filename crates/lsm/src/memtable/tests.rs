@@ -41,16 +41,16 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
     for round in 0..200 {
         for n in 0..50 {
             let key = format!("{round}/{n}");
-            memtable.insert(key.as_bytes(), Bare(next(), false), |_| ());
+            memtable.insert(key.as_bytes(), Bare(next(), false), Base::Absent);
             let gone = next();
-            memtable.insert(key.as_bytes(), Bare(gone, true), |_| ());
+            memtable.insert(key.as_bytes(), Bare(gone, true), Base::Absent);
             memtable.compact_some(0, gone, usize::MAX);
         }
         let last = next();
-        memtable.insert(b"steady", Bare(last, false), |_| ());
+        memtable.insert(b"steady", Bare(last, false), Base::Absent);
         let keys = memtable.begin_flush();
         // Never is everything flushed.
-        memtable.insert(b"steady", Bare(next(), false), |_| ());
+        memtable.insert(b"steady", Bare(next(), false), Base::Absent);
         let written: Vec<(Bytes, bool)> = keys.into_iter().map(|key| (key, false)).collect();
         memtable.end_flush(&written, last);
     }
@@ -60,7 +60,7 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
 #[test]
 fn a_flush_that_was_given_up_counts_as_changed_again() {
     let mut memtable = Memtable::new(1, 0, true);
-    memtable.insert(b"a", Bare(1, false), |_| ());
+    memtable.insert(b"a", Bare(1, false), Base::Absent);
     let before = memtable.dirty_len();
     memtable.begin_flush();
     assert_eq!(memtable.dirty_len(), 0);

@@ -117,10 +117,10 @@ impl<V: Version> Hot<V> {
 
     /// Takes out a key that comes into the memtable, and says whether it was here. Under the
     /// memtable's lock, for writing.
-    pub(super) fn take_out(&self, key: &[u8], newest: &V) -> bool {
+    pub(super) fn take_out(&self, key: &[u8], reference: u64) -> bool {
         let hash = self.index.hash(key);
         self.moves_of(hash).fetch_add(1, Ordering::AcqRel);
-        self.index.remove(hash, |known| known == newest.reference()).is_some()
+        self.index.remove(hash, |known| known == reference).is_some()
     }
 
     /// Forgets everything: from now on the tables are asked, until keys are remembered again.

@@ -8,10 +8,37 @@ use super::{Records, Tree};
 use crate::Result;
 use crate::entry::Version;
 use crate::levels::Levels;
-use crate::memtable::{Look, Memtable};
+use crate::memtable::{Base, Look, Memtable};
 
 /// Keys that a promotion lets go of at most.
 const EVICT_FOR_PROMOTION: usize = 4;
+
+/// What a writer found of a key that is not in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before(Option<Place>);
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    reference: u64,
+    is_tombstone: bool,
+}
+
+impl Before {
+    fn of<V: Version>(newest: Option<&V>) -> Self {
+        Self(newest.map(|newest| Place {
+            reference: newest.reference(),
+            is_tombstone: newest.is_tombstone(),
+        }))
+    }
+
+    fn base(self) -> Base {
+        match self.0 {
+            None => Base::Absent,
+            Some(Place { is_tombstone: true, .. }) => Base::Dead,
+            Some(_) => Base::Live,
+        }
+    }
+}
 
 impl<V: Version> Tree<V> {
     /// Remembers where the newest versions of keys are that are not in memory, in
@@ -107,7 +134,7 @@ impl<V: Version> Tree<V> {
     fn promote_from_record(&self, hot: &Hot<V>, search: Search, key: &[u8]) {
         let Newest::Known(Some(newest)) = hot.find(search, key, false) else { return };
         if let Ok(mut memtable) = self.memtable.try_write()
-            && hot.take_out(key, &newest)
+            && hot.take_out(key, newest.reference())
         {
             memtable.load(key, newest);
             self.make_room(&mut memtable);
@@ -125,7 +152,7 @@ impl<V: Version> Tree<V> {
     /// Takes a key's newest version as the tables have it into memory.
     fn take_in(&self, memtable: &mut Memtable<V>, key: &[u8], newest: V) {
         if let Some(hot) = &self.hot {
-            hot.take_out(key, &newest);
+            hot.take_out(key, newest.reference());
         }
         memtable.load(key, newest);
     }
@@ -166,65 +193,54 @@ impl<V: Version> Tree<V> {
         }
     }
 
-    /// For the writer: makes sure that a key that exists is in memory, so that
-    /// [`insert`](Self::insert) finds its history.
-    ///
-    /// Gives what `look` makes of its newest version, also a tombstone.
+    /// For the writer, before it [inserts](Self::insert) a version of a key: gives what `look`
+    /// makes of the newest one, also a tombstone, and what the insert must know of it.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
-    pub fn load<T>(&self, key: &[u8], look: impl FnOnce(Option<&V>) -> T) -> Result<T> {
+    pub fn prepare<T>(
+        &self,
+        key: &[u8],
+        look: impl FnOnce(Option<&V>) -> T,
+    ) -> Result<(T, Before)> {
         {
             let memtable = self.memtable();
             if let Some(slot) = memtable.get(key) {
-                return Ok(look(Some(slot.history.newest())));
+                return Ok((look(Some(slot.history.newest())), Before::default()));
             }
             if memtable.is_complete() {
-                return Ok(look(None));
+                return Ok((look(None), Before::default()));
             }
         }
-        if let Some(hot) = &self.hot {
-            // Nobody else writes: the key is not on its way to the memtable for good.
-            match hot.find(hot.begin(key), key, false) {
-                Newest::Known(None) => return Ok(look(None)),
-                Newest::Known(Some(newest)) => {
-                    let answer = look(Some(&newest));
-                    self.take_in(&mut self.memtable_mut(), key, newest);
-                    return Ok(answer);
-                }
-                Newest::InTables => {}
-            }
-        }
-        loop {
-            let levels = self.levels.load_full();
-            let newest = self.read_tables(&levels, key, u64::MAX, false)?;
-            let mut memtable = self.memtable_mut();
-            if self.levels.load().generation != levels.generation {
-                continue;
-            }
-            let answer = look(newest.as_ref());
-            if let Some(newest) = newest {
-                self.take_in(&mut memtable, key, newest);
-            }
-            return Ok(answer);
-        }
+        // Nobody else writes: the key does not come into memory but by being read.
+        let place = self.hot.as_ref().map(|hot| hot.find(hot.begin(key), key, false));
+        let newest = match place {
+            Some(Newest::Known(newest)) => newest,
+            _ => self.read_tables(&self.levels.load(), key, u64::MAX, false)?,
+        };
+        Ok((look(newest.as_ref()), Before::of(newest.as_ref())))
     }
 
-    /// Adds a version newer than all others of its key; gives what `look` makes of the one
-    /// before. One writer at a time, who has [loaded](Self::load) the key in this
-    /// [write](Self::begin_write).
-    pub fn insert<T>(&self, key: &[u8], version: V, look: impl FnOnce(Option<&V>) -> T) -> T {
+    /// Adds a version newer than all others of its key. One writer at a time, who has
+    /// [prepared](Self::prepare) the key in this [write](Self::begin_write).
+    pub fn insert(&self, key: &[u8], version: V, before: Before) {
         let mut memtable = self.memtable_mut();
-        let answer = memtable.insert(key, version, look);
+        self.insert_into(&mut memtable, key, version, before);
         self.note_lens(&memtable);
-        answer
+    }
+
+    fn insert_into(&self, memtable: &mut Memtable<V>, key: &[u8], version: V, before: Before) {
+        if let (Some(hot), Some(Place { reference, .. })) = (&self.hot, before.0) {
+            hot.take_out(key, reference);
+        }
+        memtable.insert(key, version, before.base());
     }
 
     /// As [`insert`](Self::insert) for many.
-    pub fn insert_all<K: AsRef<[u8]>>(&self, versions: impl IntoIterator<Item = (K, V)>) {
+    pub fn insert_all<K: AsRef<[u8]>>(&self, versions: impl IntoIterator<Item = (K, V, Before)>) {
         let mut memtable = self.memtable_mut();
-        for (key, version) in versions {
-            memtable.insert(key.as_ref(), version, |_| ());
+        for (key, version, before) in versions {
+            self.insert_into(&mut memtable, key.as_ref(), version, before);
         }
         self.note_lens(&memtable);
     }
