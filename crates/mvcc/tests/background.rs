@@ -121,7 +121,7 @@ fn a_key_is_never_missed_nor_read_older_on_its_way_between_memory_index_and_tabl
             for round in 1..=12_000_u64 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let n = (random >> 33) % keys;
-                let mut value = vec![0; if n % 5 == 0 { 300 } else { 60 }];
+                let mut value = vec![0; if n.is_multiple_of(5) { 300 } else { 60 }];
                 value[..8].copy_from_slice(&round.to_le_bytes());
                 store.put(Put::new(S, key(n), value)).expect("puts");
                 newest[n as usize].store(round, Ordering::Release);
