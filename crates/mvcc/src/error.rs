@@ -99,6 +99,14 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The value was erased; the version is still there.
+    #[error("the value in record {lsn} was erased{}", authority(*by))]
+    Erased {
+        /// The record that held it.
+        lsn: Lsn,
+        /// The record that authorised it; nothing when the log names none.
+        by: Option<Lsn>,
+    },
     /// A record of the log that holds no valid change although its checksums are right.
     #[error("record {lsn} of the log is no valid change: {cause}")]
     Damaged {
@@ -113,6 +121,10 @@ pub enum Error {
     /// The log failed.
     #[error(transparent)]
     Log(#[from] cairn_segment::Error),
+}
+
+fn authority(by: Option<Lsn>) -> String {
+    by.map_or_else(String::new, |by| format!(" by record {by}"))
 }
 
 fn shown(key: &Bytes) -> String {
@@ -136,9 +148,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Compacted { .. } | Self::KeyNotFound { .. } | Self::LeaseNotFound { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::Compacted { .. }
+            | Self::KeyNotFound { .. }
+            | Self::LeaseNotFound { .. }
+            | Self::Erased { .. } => ErrorKind::NotFound,
             Self::FutureRevision { .. }
             | Self::EmptyKey
             | Self::DuplicateKey { .. }

@@ -34,6 +34,7 @@
 
 mod anchors;
 mod compact;
+mod erased;
 mod error;
 mod fingerprint;
 mod hashes;
@@ -56,6 +57,7 @@ mod watch;
 
 pub use cairn_lsm::{TreeOptions, TreeStats};
 pub use compact::Compacted;
+pub use erased::{Erased, Erasure};
 pub use error::{Error, Result};
 pub use key_value::{KeyValue, LeaseId};
 pub use lease::{LeaseInfo, LeaseRestart};

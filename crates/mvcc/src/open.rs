@@ -10,8 +10,9 @@ use cairn_lsm::{Opened, Position, Tree};
 use cairn_segment::{Log, RecordRef};
 use cairn_types::{ErrorKind, Lsn};
 
+use crate::erased::Erased;
 use crate::index::Index;
-use crate::key_value::{LeaseId, Version, place_of};
+use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::Leases;
 use crate::maintain::{Maintenance, fits};
 use crate::notes::Notes;
@@ -37,7 +38,16 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
+        Self::open_erasing(log, options, Arc::default())
+    }
+
+    /// Opens the keys of a log of which some records are erased, as somebody else read from it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_erasing(log: Log, options: Options, erased: Arc<Erased>) -> Result<Self> {
         let (tree, opened) = open_tables(&log, &options)?;
+        tree.redact_by(erased.clone());
         let notes = match opened.position.lsn {
             0 => Notes { current: FIRST_REVISION, ..Notes::default() },
             _ => Notes::decode(&opened.notes).ok_or(Error::Damaged {
@@ -56,6 +66,7 @@ impl Store {
         let shared = Shared {
             index: Index::new(tree, opened.sequence, notes.anchors),
             options,
+            erased,
             write: Mutex::new(state),
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),
@@ -122,6 +133,7 @@ impl Store {
         let mut leases = self.leases();
         let mut replay = Replay {
             index: &self.shared.index,
+            erased: &self.shared.erased,
             leases: &mut leases,
             current: state.current,
             oldest: self.compact_revision(),
@@ -184,6 +196,7 @@ fn open_tables(log: &Log, options: &Options) -> Result<(Tree<Version>, Opened)> 
 /// with afterwards.
 struct Replay<'a> {
     index: &'a Index,
+    erased: &'a Erased,
     leases: &'a mut Leases,
     current: u64,
     oldest: u64,
@@ -207,9 +220,10 @@ impl Replay<'_> {
                 if facts.version == 0 {
                     return Err(damaged("a put of version 0"));
                 }
-                let place = match record.payload() {
+                let is_erased = self.erased.by(record.lsn).is_some();
+                let place = match record.payload().filter(|_| !is_erased) {
                     Some(value) => place_of(value),
-                    None => place_of(&[]),
+                    None => Place::Erased,
                 };
                 self.change(record, |main, lsn| Version {
                     main,

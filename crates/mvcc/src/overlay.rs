@@ -117,6 +117,7 @@ impl Seen<'_> {
                 mod_revision: main,
                 version: change.version,
                 lease: change.lease,
+                erased: None,
             }),
         }
     }

@@ -127,7 +127,8 @@ impl Planner<'_> {
     /// Writes a key.
     ///
     /// # Errors
-    /// As the kinds say; [`Error::DuplicateKey`] when this transaction changed the key already.
+    /// As the kinds say; [`Error::Erased`] when an erased value is to be kept;
+    /// [`Error::DuplicateKey`] when this transaction changed the key already.
     pub fn put(&mut self, put: &Put) -> Result<PutResponse> {
         self.check_put(put)?;
         if self.overlay.get(put.space, &put.key).is_some() {
@@ -147,8 +148,9 @@ impl Planner<'_> {
         };
         let value = match &previous {
             Some(previous) if put.ignore_value => {
-                let hash = cairn_codec::hash::payload(&previous.value);
-                (previous.value.clone(), hash)
+                let value = previous.clone().into_value()?;
+                let hash = cairn_codec::hash::payload(&value);
+                (value, hash)
             }
             _ => (put.value.clone(), self.hashes.get(put)),
         };

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use cairn_types::StreamId;
 
+use crate::erased::Held;
 use crate::key_value::{KeyValue, Place, Version};
 use crate::overlay::{Candidate, View};
 use crate::request::{Order, Range, RangeRequest, SortBy};
@@ -215,7 +216,7 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some((key, version)) = self.ready.next() {
-                let values = Values::published(self.store.log());
+                let values = self.store.values();
                 return Some(values.read(&version).map(|value| version.with_value(key, value)));
             }
             if self.done {
@@ -236,16 +237,25 @@ impl Values<'_> {
             Candidate::Ready(kv) if with_value => Ok(kv),
             Candidate::Ready(kv) => Ok(KeyValue { value: Bytes::new(), ..kv }),
             Candidate::Stored(key, version) => {
-                let value = if with_value { self.read(&version)? } else { Bytes::new() };
-                Ok(version.with_value(key, value))
+                let no_value = || Ok(Held::Value(Bytes::new()));
+                let held = if with_value { self.read(&version) } else { no_value() };
+                Ok(version.with_value(key, held?))
             }
         }
     }
 
     /// The value of a version: from memory, or from its record.
-    pub(crate) fn read(&self, version: &Version) -> Result<Bytes> {
+    pub(crate) fn read(&self, version: &Version) -> Result<Held> {
+        if version.is_tombstone() {
+            return Ok(Held::Value(Bytes::new()));
+        }
+        let erased = self.erased.erasure(version.lsn);
+        if erased.by.is_some() {
+            return Ok(Held::Erased(erased));
+        }
         match &version.place {
-            Place::Inline(value) => Ok(value.clone()),
+            Place::Inline(value) => Ok(Held::Value(value.clone())),
+            Place::Erased => Ok(Held::Erased(erased)),
             Place::Log => self.read_log(version.lsn),
         }
     }

@@ -273,7 +273,7 @@ fn one_holds(
         CompareTarget::Value(wanted) => {
             let Some((key, seen)) = seen else { return Ok(false) };
             let found = planner.values.resolve(seen.to_candidate(key), true)?;
-            found.value.cmp(wanted)
+            found.into_value()?.cmp(wanted)
         }
     };
     Ok(match compare.op {

@@ -8,6 +8,7 @@ use cairn_codec::RecordKind;
 use cairn_segment::Scan;
 use cairn_types::{Lsn, StreamId};
 
+use crate::erased::Erased;
 use crate::key_value::LeaseId;
 use crate::request::Range;
 use crate::{Error, KeyValue, Result, Store};
@@ -143,7 +144,9 @@ impl Watcher {
                         let wanted = record.view.stream == self.request.space
                             && record.view.key.is_some_and(|key| self.request.range.contains(key))
                             && wants(self.request.filter, kind);
-                        Some((record.view.sequence, wanted.then(|| change_of(&record))))
+                        let erased = &self.store.shared.erased;
+                        let change = wanted.then(|| change_of(&record, erased));
+                        Some((record.view.sequence, change))
                     }
                 }
             };
@@ -239,12 +242,15 @@ fn wants(filter: WatchFilter, kind: RecordKind) -> bool {
     if kind == RecordKind::PUT { !filter.no_put } else { !filter.no_delete }
 }
 
-fn change_of(record: &cairn_segment::RecordRef<'_>) -> Change {
+fn change_of(record: &cairn_segment::RecordRef<'_>, erased: &Erased) -> Change {
     let deleted = record.view.kind == RecordKind::DELETE;
     let facts = record.view.facts.unwrap_or_default();
+    let erasure = erased.erasure(record.lsn);
+    let payload = record.payload_bytes().filter(|_| erasure.by.is_none());
     let kv = KeyValue {
         key: record.key_bytes().unwrap_or_default(),
-        value: record.payload_bytes().unwrap_or_default(),
+        erased: (payload.is_none() && !deleted).then_some(erasure),
+        value: payload.unwrap_or_default(),
         create_revision: facts.create_revision,
         mod_revision: record.view.sequence,
         version: facts.version,
