@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cairn_auth::KeyProvider;
-use cairn_mvcc::Store;
+use cairn_mvcc::{Erased, Options, Store};
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
     VerifyOptions, VerifyReport,
 };
-use cairn_types::{Offset, StreamId, Topic, limits};
+use cairn_types::{Lsn, Offset, StreamId, Topic, limits};
 
 use crate::auth::AuthState;
 use crate::dedup::RecentIds;
+use crate::erasure::Progress;
 use crate::membership::Groups;
 use crate::metadata::{
     KeyspaceCreated, ProducerRegistered, TopicCreated, encode_applied, encode_dropped,
@@ -75,6 +76,10 @@ pub(crate) struct Shared {
     pub(crate) figures: Figures,
     /// Held while a command is applied: one at a time, in order.
     pub(crate) applying: Mutex<()>,
+    /// Records whose payload nobody reads any more; the view notes them.
+    pub(crate) erased: Arc<Erased>,
+    /// How far erasures were carried out.
+    pub(crate) erasing: Mutex<Progress>,
     /// Tree over the log, once somebody asks for a proof.
     pub(crate) proofs: crate::proof::Slot,
     /// Who may do what; empty until somebody asks for it.
@@ -161,7 +166,9 @@ impl Engine {
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
-        let keys = Store::open(log.clone())?;
+        let erased = view.erased.clone();
+        let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone())?;
+        let erasing = Mutex::new(Progress::read(&**log.vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
@@ -179,11 +186,15 @@ impl Engine {
             space,
             figures: Figures::new(),
             applying: Mutex::new(()),
+            erased,
+            erasing,
             proofs: crate::proof::Slot::default(),
             auth,
         };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
+        // What fails here (a full disk, say) is not read even so, and is tried again later.
+        let _tried_again_by_maintain = engine.finish_erasures();
         Ok(engine)
     }
 
@@ -278,18 +289,19 @@ impl Engine {
             Some(entry) => entry.meta.id,
             None => return Err(Error::NoTopic { topic: Topic::new(name)? }),
         };
-        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id), mark)
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id), mark)?;
+        Ok(())
     }
 
     /// Appends a record to the system stream and applies it once it is as durable as the log's
-    /// settings ask for. With a mark it carries the command that it comes from.
+    /// settings ask for; where it is. With a mark it carries the command that it comes from.
     pub(crate) fn append_system(
         &self,
         view: &mut View,
         kind: RecordKind,
         payload: &[u8],
         mark: Mark,
-    ) -> Result<()> {
+    ) -> Result<Lsn> {
         let mut draft = Draft::new();
         draft.push(RecordDraft::new(kind, StreamId::SYSTEM), payload)?;
         push_mark(&mut draft, mark)?;
@@ -297,7 +309,9 @@ impl Engine {
         let sequence = appended.sequences.get(draft.len() - 1).expect("as many as records");
         let lsn = appended.first_lsn;
         view.mark_applied(sequence);
-        view.apply(kind, payload).ok_or(Error::Damaged { lsn, cause: "not a valid system record" })
+        view.apply(lsn, kind, payload)
+            .ok_or(Error::Damaged { lsn, cause: "not a valid system record" })?;
+        Ok(lsn)
     }
 
     /// Names of all topics with their settings.

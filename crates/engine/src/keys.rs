@@ -105,7 +105,8 @@ impl Engine {
         Ok(self.shared.keys.lease_grant(None, ttl)?)
     }
 
-    /// Does what is due by the clock: ends leases whose time is over. Owners call it now and
+    /// Does what is due: ends leases whose time is over, and carries out erasures that were
+    /// interrupted. Owners call it now and
     /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
     ///
     /// # Errors
@@ -114,6 +115,7 @@ impl Engine {
     pub fn maintain(&self) -> Result<usize> {
         let ended = self.shared.keys.expire_leases()?;
         self.shared.figures.leases_expired.increment(ended as u64);
+        self.finish_erasures()?;
         self.publish_metrics()?;
         Ok(ended)
     }

@@ -30,6 +30,7 @@ pub mod command;
 mod dedup;
 mod engine;
 pub mod envelope;
+pub mod erasure;
 mod error;
 mod event;
 mod group;
@@ -56,6 +57,9 @@ pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
 pub use command::answer::{Answer, EventPlace};
 pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
 pub use engine::{Engine, EngineOptions};
+pub use erasure::{
+    Authorised, EraseTarget, ErasedRecords, Erasure, ErasureKind, ErasureReport, Versions,
+};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
 pub use group::{Consumer, GroupLag};

@@ -43,7 +43,7 @@ pub mod check;
 pub mod dag;
 mod error;
 mod export;
-mod files;
+pub(crate) mod files;
 mod handle;
 mod key_map;
 pub mod key_proof;

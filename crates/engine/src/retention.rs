@@ -56,7 +56,8 @@ impl Engine {
     /// Writes a topic's settings again.
     pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
+        Ok(())
     }
 
     /// Applies the topics' retention now: trims partitions, drops what was trimmed or
@@ -111,7 +112,8 @@ impl Engine {
     pub(crate) fn trim_to(&self, stream: StreamId, begin: Offset, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let payload = encode_trimmed(stream, begin);
-        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)
+        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)?;
+        Ok(())
     }
 
     /// Where a partition is to begin by its topic's settings and the clock, if that is further

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cairn_mvcc::Erased;
 use cairn_segment::{Log, RecordKind};
 use cairn_types::{
-    GroupName, KeyspaceName, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
+    GroupName, KeyspaceName, Lsn, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
 };
 
+use crate::erasure::ErasureRecord;
 use crate::metadata::{
     GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_applied,
     decode_dropped, decode_keyspace_dropped, decode_trimmed,
@@ -78,6 +80,8 @@ pub(crate) struct View {
     pub(crate) next_stream: u32,
     /// Position of the newest command whose changes are in the log.
     pub(crate) command: u64,
+    /// Records whose payload nobody reads any more.
+    pub(crate) erased: Arc<Erased>,
     /// Sequence of the system stream that comes next.
     applied: u64,
 }
@@ -94,15 +98,22 @@ impl View {
         while let Some(record) = scan.next_record()? {
             let payload = record.payload().unwrap_or_default();
             self.applied = record.view.sequence + 1;
-            self.apply(record.view.kind, payload)
+            self.apply(record.lsn, record.view.kind, payload)
                 .ok_or(Error::Damaged { lsn: record.lsn, cause: "not a valid system record" })?;
         }
         Ok(())
     }
 
     /// Applies one record; the same for the same record, whenever it happens.
-    pub(crate) fn apply(&mut self, kind: RecordKind, payload: &[u8]) -> Option<()> {
+    pub(crate) fn apply(&mut self, lsn: Lsn, kind: RecordKind, payload: &[u8]) -> Option<()> {
         match kind {
+            RecordKind::ERASURE => {
+                let erasure = ErasureRecord::decode(payload)?;
+                if erasure.records.last().is_none_or(|last| *last >= lsn) {
+                    return None;
+                }
+                erasure.records.iter().for_each(|erased| self.erased.note(*erased, lsn));
+            }
             RecordKind::STREAM_CREATED if payload.first() == Some(&KEYSPACE) => {
                 let created = KeyspaceCreated::decode(payload)?;
                 let next = created.stream.get().checked_add(1)?;

@@ -4,6 +4,7 @@
 mod asynchronous;
 mod auth;
 mod commands;
+mod erasure;
 mod figures;
 mod keys;
 mod membership;
