@@ -146,6 +146,9 @@ impl Engine {
             EraseTarget::Key { .. } => ErasureKind::Key,
         };
         let record = ErasureRecord { kind, reason: reason.to_owned(), records };
+        if let Some(last) = record.records.last() {
+            self.end_segment_of(*last)?;
+        }
         let by = {
             let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
             self.append_system(&mut view, RecordKind::ERASURE, &record.encode(), None)?

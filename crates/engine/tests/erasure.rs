@@ -407,6 +407,11 @@ fn judge(engine: &Engine, disk: &SimVfs, known: &Known, seed: u64) {
         let found = holders(disk, &paths, needle.as_bytes());
         assert!(found.is_empty(), "seed {seed}: {needle} is in {found:?}");
     }
+    for needle in &known.begun {
+        let found = holders(disk, &paths, needle.as_bytes());
+        let of_log = found.iter().any(|path| path.starts_with("log/"));
+        assert!(of_log || found.is_empty(), "seed {seed}: {needle} is only in {found:?}");
+    }
     // What was begun is done whole or not at all.
     let (report, erasures) = engine.verify_erasures(&VerifyOptions::default()).expect("verifies");
     assert!(report.is_intact(), "seed {seed}: {report:?}");
@@ -433,6 +438,7 @@ fn judge(engine: &Engine, disk: &SimVfs, known: &Known, seed: u64) {
 
 #[test]
 fn after_a_crash_at_any_step_what_was_erased_is_in_no_file_and_old_heads_hold() {
+    let (mut acknowledged, mut only_logged) = (0, 0);
     for seed in 0..lives() {
         println!("seed {seed}");
         let (disk, rng) = (SimVfs::new(seed, SimConfig::default()), SeededRng::new(seed));
@@ -450,6 +456,11 @@ fn after_a_crash_at_any_step_what_was_erased_is_in_no_file_and_old_heads_hold() 
             }
             let engine = options(Arc::new(disk.clone()), seed).open().expect("recovers");
             judge(&engine, &disk, &known, seed);
+            let (_, erasures) = engine.verify_erasures(&VerifyOptions::default()).expect("verifies");
+            only_logged += erasures.authorised.len() - known.erased.len().min(erasures.authorised.len());
         }
+        acknowledged += known.erased.len();
     }
+    let few = lives() < 10;
+    assert!(few || (acknowledged > 0 && only_logged > 0), "the crashes never met an erasure");
 }

@@ -77,14 +77,23 @@ impl Engine {
         Ok(work)
     }
 
+    /// Ends the last segment if it holds this record: only others can be replaced. Says whether
+    /// it did; the next record begins another.
+    pub(super) fn end_segment_of(&self, lsn: Lsn) -> Result<bool> {
+        let last = self.log().segment_stats()?.last().map_or(Lsn::ZERO, |last| last.base_lsn);
+        if lsn >= last {
+            self.log().roll()?;
+        }
+        Ok(lsn >= last)
+    }
+
     /// Writes the segments again that hold payloads of these records.
     fn clean_of(&self, present: &BTreeSet<Lsn>) -> Result<Cleaned> {
         let Some(last) = present.last() else { return Ok(Cleaned::default()) };
         let log = self.log();
-        let active = log.segment_stats()?.last().map_or(Lsn::ZERO, |segment| segment.base_lsn);
-        if *last >= active {
-            // Only complete segments can be replaced.
-            log.roll()?;
+        if self.end_segment_of(*last)? {
+            // Nothing follows it yet, as it does after a crash: only what is followed is replaced.
+            log.checkpoint()?;
         }
         let wanted = |from: Lsn, to: Lsn| present.range(from..to.max(from)).next().is_some();
         let options = CleanOptions { wanted: Some(&wanted), ..CleanOptions::default() };
