@@ -157,6 +157,15 @@ impl Engine {
         Ok(Erasure { by, records: record.records, cleaned, table_count })
     }
 
+    /// The records whose payload an erasure would take, rising; nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::NotErasable`]; those of looking the target up; the log's.
+    pub fn erasable_records(&self, target: &EraseTarget<'_>) -> Result<Vec<Lsn>> {
+        let found = self.find(target)?;
+        Ok(found.iter().filter(|found| !found.is_gone).map(|found| found.lsn).collect())
+    }
+
     /// That a record is erased.
     pub(crate) fn erased_at(&self, lsn: Lsn) -> Error {
         Error::Erased { lsn, by: self.shared.erased.by(lsn) }

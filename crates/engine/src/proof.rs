@@ -45,6 +45,7 @@ mod error;
 mod export;
 pub(crate) mod files;
 mod handle;
+mod key_list;
 mod key_map;
 pub mod key_proof;
 mod make;
@@ -60,6 +61,7 @@ pub use against::{Against, Standing};
 pub use error::{Error, Result};
 pub use export::Exported;
 pub use handle::{Policy, Proofs, SignedHead};
+pub use key_list::SigningKey;
 pub use key_proof::KeyProofFile;
 pub use make::{KeyProven, Proven};
 

@@ -51,19 +51,17 @@ impl Iterator for Events {
         loop {
             match self.scan.next_record() {
                 Ok(None) => return None,
-                Ok(Some(record)) => match self.engine.to_event(
-                    &self.topic,
-                    self.partition,
-                    &record,
-                ) {
-                    // An erased event has no content left to show.
-                    Ok(None) => {}
-                    Ok(Some(event)) => {
-                        self.engine.shared.figures.events_read.increment(1);
-                        return Some(Ok(event));
+                Ok(Some(record)) => {
+                    match self.engine.to_event(&self.topic, self.partition, &record) {
+                        // An erased event has no content left to show.
+                        Ok(None) => {}
+                        Ok(Some(event)) => {
+                            self.engine.shared.figures.events_read.increment(1);
+                            return Some(Ok(event));
+                        }
+                        Err(error) => return Some(Err(error)),
                     }
-                    Err(error) => return Some(Err(error)),
-                },
+                }
                 Err(error) => return Some(Err(error.into())),
             }
         }

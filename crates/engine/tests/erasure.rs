@@ -181,10 +181,8 @@ fn what_is_erased_is_marked_in_every_way_of_reading_and_is_nothing_to_build_on()
     marked(&batch.changes[0].kv);
     let mut transaction = engine.begin(cairn_mvcc::Isolation::Serializable);
     assert!(is_erased_by(transaction.get(&keys, "a"), done.by));
-    let again = cairn_mvcc::Put {
-        ignore_value: true,
-        ..cairn_mvcc::Put::new(keys.stream(), "a", "")
-    };
+    let again =
+        cairn_mvcc::Put { ignore_value: true, ..cairn_mvcc::Put::new(keys.stream(), "a", "") };
     assert!(is_erased_by(keys.put_with(again), done.by));
     keys.delete("a").expect("deletes");
     assert_eq!(keys.get("a").expect("reads"), None);
@@ -231,10 +229,8 @@ fn a_salted_record_leaves_neither_payload_nor_salt() {
     let engine = world(&vfs);
     let salt = *b"salt-of-16-bytes";
     let mut draft = Draft::new();
-    let record = RecordDraft {
-        salted: true,
-        ..RecordDraft::new(RecordKind::USER, StreamId::new(77))
-    };
+    let record =
+        RecordDraft { salted: true, ..RecordDraft::new(RecordKind::USER, StreamId::new(77)) };
     draft.push(record, &[&salt[..], CANARY.as_bytes()].concat()).expect("fits");
     let lsn = engine.log().append(&draft).expect("appends").first_lsn;
     let needles = [&salt[..], CANARY.as_bytes()];
@@ -456,8 +452,10 @@ fn after_a_crash_at_any_step_what_was_erased_is_in_no_file_and_old_heads_hold() 
             }
             let engine = options(Arc::new(disk.clone()), seed).open().expect("recovers");
             judge(&engine, &disk, &known, seed);
-            let (_, erasures) = engine.verify_erasures(&VerifyOptions::default()).expect("verifies");
-            only_logged += erasures.authorised.len() - known.erased.len().min(erasures.authorised.len());
+            let (_, erasures) =
+                engine.verify_erasures(&VerifyOptions::default()).expect("verifies");
+            only_logged +=
+                erasures.authorised.len() - known.erased.len().min(erasures.authorised.len());
         }
         acknowledged += known.erased.len();
     }
