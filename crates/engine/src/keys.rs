@@ -105,8 +105,8 @@ impl Engine {
         Ok(self.shared.keys.lease_grant(None, ttl)?)
     }
 
-    /// Does what is due: ends leases whose time is over, and carries out erasures that were
-    /// interrupted. Owners call it now and
+    /// Does what is due: ends leases whose time is over, carries out erasures that were
+    /// interrupted, and once proofs were asked for lets their tree catch up. Owners call it now and
     /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
     ///
     /// # Errors
@@ -116,6 +116,10 @@ impl Engine {
         let ended = self.shared.keys.expire_leases()?;
         self.shared.figures.leases_expired.increment(ended as u64);
         self.finish_erasures()?;
+        if self.shared.proofs.is_open() && !self.log().is_read_only() {
+            let caught_up = self.proofs().and_then(|proofs| proofs.catch_up());
+            caught_up.map_err(|error| Error::Proof(std::sync::Arc::new(error)))?;
+        }
         self.publish_metrics()?;
         Ok(ended)
     }

@@ -49,6 +49,8 @@ mod key_list;
 mod key_map;
 pub mod key_proof;
 mod make;
+#[doc(hidden)]
+pub mod mutation;
 mod overlay;
 mod records;
 mod retention;
