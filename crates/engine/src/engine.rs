@@ -14,7 +14,7 @@ use cairn_types::{Lsn, Offset, StreamId, Topic, limits};
 
 use crate::auth::AuthState;
 use crate::dedup::RecentIds;
-use crate::erasure::Progress;
+use crate::erasure::{EventHeads, Progress};
 use crate::membership::Groups;
 use crate::metadata::{
     KeyspaceCreated, ProducerRegistered, TopicCreated, encode_applied, encode_dropped,
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) applying: Mutex<()>,
     /// Records whose payload nobody reads any more; the view notes them.
     pub(crate) erased: Arc<Erased>,
+    /// What stays known of erased events; the view notes it.
+    pub(crate) heads: Arc<EventHeads>,
     /// How far erasures were carried out.
     pub(crate) erasing: Mutex<Progress>,
     /// Tree over the log, once somebody asks for a proof.
@@ -166,7 +168,7 @@ impl Engine {
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
-        let erased = view.erased.clone();
+        let (erased, heads) = (view.erased.clone(), view.heads.clone());
         let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone())?;
         let erasing = Mutex::new(Progress::read(&**log.vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
@@ -187,6 +189,7 @@ impl Engine {
             figures: Figures::new(),
             applying: Mutex::new(()),
             erased,
+            heads,
             erasing,
             proofs: crate::proof::Slot::default(),
             auth,

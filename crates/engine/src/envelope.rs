@@ -113,6 +113,14 @@ pub fn id_of(payload: &[u8]) -> Option<EventId> {
     Some(EventId::from_bytes(*id))
 }
 
+/// The beginning of a payload up to id and stamp: enough for [`id_of`] and [`stamp_of`].
+#[must_use]
+pub fn head_of(payload: &[u8]) -> &[u8] {
+    let stamped = payload.first().is_some_and(|kind| kind & STAMPED != 0);
+    let len = if stamped { 17 + STAMP_LEN } else { 17 };
+    payload.get(..len).unwrap_or_default()
+}
+
 /// Stamp of the event in a payload, if it has one.
 #[must_use]
 pub fn stamp_of(payload: &[u8]) -> Option<Stamp> {

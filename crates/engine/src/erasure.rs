@@ -28,6 +28,7 @@
 //! ```
 
 mod carry_out;
+mod heads;
 mod progress;
 mod record;
 mod report;
@@ -38,9 +39,10 @@ use cairn_codec::Content;
 use cairn_segment::{Cleaned, RecordKind, RecordRef};
 use cairn_types::{Lsn, Partition, StreamId};
 
-pub use record::{ErasureKind, ErasureRecord, REASON_LEN_MAX};
+pub use record::{ErasedPlace, ErasureKind, ErasureRecord, REASON_LEN_MAX};
 pub use report::{Authorised, ErasedRecords, ErasureReport};
 
+pub(crate) use heads::EventHeads;
 pub(crate) use progress::Progress;
 
 use crate::{Engine, Error, Result};
@@ -100,7 +102,7 @@ pub struct Erasure {
 
 /// A record that may be erased.
 struct Found {
-    lsn: Lsn,
+    place: ErasedPlace,
     is_gone: bool,
 }
 
@@ -130,10 +132,10 @@ impl Engine {
         }
         let mut progress = self.progress();
         let found = self.find(target)?;
-        let records: Vec<Lsn> =
-            found.iter().filter(|found| !found.is_gone).map(|found| found.lsn).collect();
+        let gone = found.first().map(|found| found.place.lsn);
+        let records: Vec<ErasedPlace> =
+            found.into_iter().filter(|found| !found.is_gone).map(|found| found.place).collect();
         if records.is_empty() {
-            let gone = found.first().map(|found| found.lsn);
             return Err(gone.map_or(Error::NothingToErase, |lsn| self.erased_at(lsn)));
         }
         let (count, limit) = (records.len() as u64, RECORDS_MAX as u64);
@@ -147,14 +149,15 @@ impl Engine {
         };
         let record = ErasureRecord { kind, reason: reason.to_owned(), records };
         if let Some(last) = record.records.last() {
-            self.end_segment_of(*last)?;
+            self.end_segment_of(last.lsn)?;
         }
         let by = {
             let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
             self.append_system(&mut view, RecordKind::ERASURE, &record.encode(), None)?
         };
         let (cleaned, table_count) = self.finish(&mut progress)?;
-        Ok(Erasure { by, records: record.records, cleaned, table_count })
+        let records = record.records.iter().map(|place| place.lsn).collect();
+        Ok(Erasure { by, records, cleaned, table_count })
     }
 
     /// The records whose payload an erasure would take, rising; nothing is changed.
@@ -163,7 +166,7 @@ impl Engine {
     /// [`Error::NotErasable`]; those of looking the target up; the log's.
     pub fn erasable_records(&self, target: &EraseTarget<'_>) -> Result<Vec<Lsn>> {
         let found = self.find(target)?;
-        Ok(found.iter().filter(|found| !found.is_gone).map(|found| found.lsn).collect())
+        Ok(found.iter().filter(|found| !found.is_gone).map(|found| found.place.lsn).collect())
     }
 
     /// That a record is erased.
@@ -239,7 +242,9 @@ impl Engine {
             return Err(Error::NotErasable { lsn, kind });
         }
         let is_there = matches!(record.view.content, Content::Payload(_));
-        Ok(Found { lsn, is_gone: !is_there || self.shared.erased.by(lsn).is_some() })
+        let payload = record.payload().filter(|_| kind == RecordKind::EVENT).unwrap_or_default();
+        let place = ErasedPlace { lsn, head: crate::envelope::head_of(payload).to_vec() };
+        Ok(Found { place, is_gone: !is_there || self.shared.erased.by(lsn).is_some() })
     }
 }
 

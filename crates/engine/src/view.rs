@@ -11,7 +11,7 @@ use cairn_types::{
     GroupName, KeyspaceName, Lsn, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
 };
 
-use crate::erasure::ErasureRecord;
+use crate::erasure::{ErasureRecord, EventHeads};
 use crate::metadata::{
     GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_applied,
     decode_dropped, decode_keyspace_dropped, decode_trimmed,
@@ -82,6 +82,8 @@ pub(crate) struct View {
     pub(crate) command: u64,
     /// Records whose payload nobody reads any more.
     pub(crate) erased: Arc<Erased>,
+    /// What stays known of erased events.
+    pub(crate) heads: Arc<EventHeads>,
     /// Sequence of the system stream that comes next.
     applied: u64,
 }
@@ -109,10 +111,13 @@ impl View {
         match kind {
             RecordKind::ERASURE => {
                 let erasure = ErasureRecord::decode(payload)?;
-                if erasure.records.last().is_none_or(|last| *last >= lsn) {
+                if erasure.records.last().is_none_or(|last| last.lsn >= lsn) {
                     return None;
                 }
-                erasure.records.iter().for_each(|erased| self.erased.note(*erased, lsn));
+                for place in erasure.records {
+                    self.erased.note(place.lsn, lsn);
+                    self.heads.note(place);
+                }
             }
             RecordKind::STREAM_CREATED if payload.first() == Some(&KEYSPACE) => {
                 let created = KeyspaceCreated::decode(payload)?;

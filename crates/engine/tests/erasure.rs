@@ -224,6 +224,21 @@ fn views_rebuilt_from_the_log_are_those_that_live() {
 }
 
 #[test]
+fn a_repeat_of_an_erased_event_is_known_for_one_also_after_a_restart() {
+    let vfs = MemVfs::new();
+    let engine = world(&vfs);
+    let id = cairn_types::EventId::from_bytes([9; 16]);
+    let first = engine.append("t", NewEvent::text(CANARY).with_id(id)).expect("appends");
+    let target = EraseTarget::Event { topic: "t", partition: 0, offset: first.offset.get() };
+    engine.erase(&target, "r").expect("erases");
+    drop(engine);
+    let engine = open(&vfs);
+    let again = engine.append("t", NewEvent::text(CANARY).with_id(id)).expect("appends");
+    assert_eq!((again.lsn, again.duplicate), (first.lsn, true));
+    assert_eq!(seen(&vfs), Vec::<String>::new());
+}
+
+#[test]
 fn a_salted_record_leaves_neither_payload_nor_salt() {
     let vfs = MemVfs::new();
     let engine = world(&vfs);

@@ -9,6 +9,7 @@
 //! | | reason, UTF-8 |
 //! | | varint: how many records, from 1 |
 //! | | varints: the first record's LSN, then the distance from each to the next, from 1 |
+//! | | for each record a varint length, 0 to 37, and so many bytes: the head of an event's payload (data kind, id, stamp of a producer), so that a repeat is still known for one |
 //!
 //! Every record named comes before this one.
 
@@ -16,6 +17,9 @@ use cairn_codec::varint;
 use cairn_types::Lsn;
 
 const VERSION: u8 = 1;
+
+/// Bytes of an event's payload up to its id and stamp.
+const HEAD_LEN_MAX: usize = 37;
 
 /// Bytes of a reason.
 pub const REASON_LEN_MAX: usize = 1024;
@@ -68,7 +72,16 @@ pub struct ErasureRecord {
     /// Who asked and why, in the words of whoever did.
     pub reason: String,
     /// The records whose payload goes, rising.
-    pub records: Vec<Lsn>,
+    pub records: Vec<ErasedPlace>,
+}
+
+/// A record whose payload goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedPlace {
+    /// Its place.
+    pub lsn: Lsn,
+    /// What stays known of an event: the head of its payload, up to id and stamp; else nothing.
+    pub head: Vec<u8>,
 }
 
 impl ErasureRecord {
@@ -86,12 +99,17 @@ impl ErasureRecord {
         out.extend_from_slice(self.reason.as_bytes());
         varint::put(&mut out, self.records.len() as u64);
         let mut before = None;
-        for lsn in &self.records {
+        for ErasedPlace { lsn, head } in &self.records {
+            assert!(head.len() <= HEAD_LEN_MAX, "a head is that of an event");
             let distance = before.map_or(Some(lsn.get()), |before| lsn.get().checked_sub(before));
             let distance = distance.expect("records rise");
             assert!(before.is_none() || distance > 0, "no record is named twice");
             varint::put(&mut out, distance);
             before = Some(lsn.get());
+        }
+        for ErasedPlace { head, .. } in &self.records {
+            varint::put(&mut out, head.len() as u64);
+            out.extend_from_slice(head);
         }
         out
     }
@@ -110,8 +128,8 @@ impl ErasureRecord {
         let reason = std::str::from_utf8(reason).ok()?.to_owned();
         let at = &mut rest;
         let count = usize::try_from(varint::take(at)?).ok()?;
-        // A record takes at least a byte: nothing is reserved for a count that cannot be.
-        if count == 0 || count > at.len() {
+        // A record takes at least two bytes: nothing is reserved for a count that cannot be.
+        if count == 0 || count > at.len() / 2 {
             return None;
         }
         let mut records = Vec::with_capacity(count);
@@ -123,8 +141,14 @@ impl ErasureRecord {
                 Some(_) if distance == 0 => return None,
                 Some(before) => before.checked_add(distance)?,
             };
-            records.push(Lsn::new(lsn));
+            records.push(ErasedPlace { lsn: Lsn::new(lsn), head: Vec::new() });
             before = Some(lsn);
+        }
+        for record in &mut records {
+            let len = usize::try_from(varint::take(at)?).ok()?;
+            let (head, rest) = at.split_at_checked(len).filter(|_| len <= HEAD_LEN_MAX)?;
+            record.head = head.to_vec();
+            *at = rest;
         }
         if !at.is_empty() {
             return None;
@@ -139,15 +163,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn record(places: &[u64]) -> ErasureRecord {
-        let records = places.iter().map(|lsn| Lsn::new(*lsn)).collect();
+        let record = |lsn: &u64| {
+            let head = if lsn % 2 == 1 { vec![7; 17] } else { Vec::new() };
+            ErasedPlace { lsn: Lsn::new(*lsn), head }
+        };
+        let records = places.iter().map(record).collect();
         ErasureRecord { kind: ErasureKind::Key, reason: "asked by A.".into(), records }
     }
 
     #[test]
     fn a_record_has_the_bytes_that_are_written_down() {
-        let bytes = record(&[3, 5, 300]).encode();
-        assert_eq!(bytes, b"\x01\x02\x0b\x00asked by A.\x03\x03\x02\xa7\x02");
-        assert_eq!(ErasureRecord::decode(&bytes), Some(record(&[3, 5, 300])));
+        let bytes = record(&[4, 6, 301]).encode();
+        let head = b"\x01\x02\x0b\x00asked by A.\x03\x04\x02\xa7\x02\x00\x00\x11";
+        assert_eq!(bytes, [&head[..], &[7; 17]].concat());
+        assert_eq!(ErasureRecord::decode(&bytes), Some(record(&[4, 6, 301])));
         for len in 0..bytes.len() {
             assert_eq!(ErasureRecord::decode(&bytes[..len]), None, "cut to {len}");
         }
