@@ -242,6 +242,7 @@ impl Engine {
                 duplicate = false;
                 payload.clear();
                 envelope::encode(id, &event.headers, &event.data, &mut payload)?;
+                self.shared.subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
                 let record = RecordDraft {
                     key: event.key.as_deref(),
                     timestamp: event.timestamp,

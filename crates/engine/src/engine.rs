@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cairn_auth::KeyProvider;
-use cairn_mvcc::{Erased, Options, Store};
+use cairn_mvcc::{Erased, Options, Store, ValueSealer};
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
     VerifyOptions, VerifyReport,
@@ -24,6 +24,7 @@ use crate::observe::Figures;
 use crate::producer::Standings;
 use crate::random::RandomPool;
 use crate::space::SpaceCounts;
+use crate::subjects::{SharedSubjects, ShredRecord, Shredded};
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) erased: Arc<Erased>,
     /// What stays known of erased events; the view notes it.
     pub(crate) heads: Arc<EventHeads>,
+    /// Keys of subjects, and what is sealed with them; the view notes the latter.
+    pub(crate) subjects: SharedSubjects,
     /// How far erasures were carried out.
     pub(crate) erasing: Mutex<Progress>,
     /// Tree over the log, once somebody asks for a proof.
@@ -169,7 +172,10 @@ impl Engine {
         let mut view = View::new();
         view.catch_up(&log)?;
         let (erased, heads) = (view.erased.clone(), view.heads.clone());
-        let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone())?;
+        let subjects = view.subjects.clone();
+        subjects.attach(&log);
+        let sealer = Some(subjects.clone() as Arc<dyn ValueSealer>);
+        let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone(), sealer)?;
         let erasing = Mutex::new(Progress::read(&**log.vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
@@ -190,6 +196,7 @@ impl Engine {
             applying: Mutex::new(()),
             erased,
             heads,
+            subjects,
             erasing,
             proofs: crate::proof::Slot::default(),
             auth,
@@ -197,7 +204,7 @@ impl Engine {
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
         // What fails here (a full disk, say) is not read even so, and is tried again later.
-        let _tried_again_by_maintain = engine.finish_erasures();
+        let _tried_again_by_maintain = (engine.finish_erasures(), engine.finish_shredding());
         Ok(engine)
     }
 
@@ -358,13 +365,18 @@ impl Engine {
             draft.push(created, &entry.meta.encode())?;
         }
         for (name, stream) in &view.keyspaces {
-            let keyspace = KeyspaceCreated { stream: *stream, name: name.clone() };
+            let by_subject = view.subjects.has_stream(*stream);
+            let keyspace = KeyspaceCreated { stream: *stream, by_subject, name: name.clone() };
             draft.push(created, &keyspace.encode())?;
         }
         let producer = RecordDraft::new(RecordKind::PRODUCER, StreamId::SYSTEM);
         for (name, (id, epoch)) in &view.producers {
             let record = ProducerRegistered { id: *id, epoch: *epoch, name: name.clone() };
             draft.push(producer, &record.encode())?;
+        }
+        let erasure = RecordDraft::new(RecordKind::ERASURE, StreamId::SYSTEM);
+        for Shredded { subject, reason, .. } in view.subjects.all_shredded() {
+            draft.push(erasure, &ShredRecord { subject, reason }.encode())?;
         }
         let trimmed = RecordDraft::new(RecordKind::STREAM_TRIMMED, StreamId::SYSTEM);
         for (stream, begin) in &view.trimmed {

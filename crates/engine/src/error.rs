@@ -56,6 +56,21 @@ pub enum Error {
         /// Its kind.
         kind: cairn_segment::RecordKind,
     },
+    /// An event without a key, or a key that begins with `/`, where everything is about a subject.
+    #[error("payloads are sealed by subject here: give a key that begins with the subject")]
+    NoSubject,
+    /// The key of the subject was dropped.
+    #[error("this subject was shredded by record {by}; nothing is written about it any more")]
+    SubjectShredded {
+        /// The record that authorised it.
+        by: Lsn,
+    },
+    /// The keyspace exists with another setting.
+    #[error("keyspace {keyspace} exists already, sealed otherwise")]
+    KeyspaceExists {
+        /// Its name.
+        keyspace: KeyspaceName,
+    },
     /// There is nothing at the place named, or no version of the key.
     #[error("there is nothing there to be erased")]
     NothingToErase,
@@ -195,6 +210,8 @@ impl Error {
             | Self::NothingToErase => ErrorKind::NotFound,
             Self::Keys(error) => error.kind(),
             Self::TopicExists { .. }
+            | Self::KeyspaceExists { .. }
+            | Self::SubjectShredded { .. }
             | Self::Conflict { .. }
             | Self::Fenced { .. }
             | Self::OutOfSequence { .. }
@@ -205,6 +222,7 @@ impl Error {
             | Self::InvalidJson { .. }
             | Self::InvalidCommand { .. }
             | Self::NotErasable { .. }
+            | Self::NoSubject
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } | Self::CommandsMissing { .. } => ErrorKind::Corrupt,
             Self::Proof(error) => error.kind(),

@@ -47,6 +47,7 @@ mod retention;
 mod snapshot;
 mod space;
 mod stats;
+pub mod subjects;
 mod subscribe;
 mod view;
 
@@ -75,4 +76,5 @@ pub use retention::Retained;
 pub use snapshot::SnapshotAt;
 pub use space::{OwnedSpace, SpaceOwner, SpaceReport};
 pub use stats::{PartitionStats, TopicStats};
+pub use subjects::Shredded;
 pub use subscribe::Subscription;

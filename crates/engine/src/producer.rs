@@ -203,6 +203,7 @@ impl Engine {
         let id = event.id.unwrap_or_else(|| self.fresh_id());
         let mut payload = Vec::new();
         envelope::encode_stamped(id, Some(stamp), &event.headers, &event.data, &mut payload)?;
+        self.shared.subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
         let mut draft = Draft::new();
         let record = RecordDraft {
             key: event.key.as_deref(),

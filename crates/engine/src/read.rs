@@ -78,6 +78,9 @@ impl Engine {
     ) -> Result<Option<Event>> {
         let is_erased = self.shared.erased.by(record.lsn).is_some();
         let Some(payload) = record.payload_bytes().filter(|_| !is_erased) else { return Ok(None) };
+        let (stream, key) = (record.view.stream, record.view.key);
+        let opened = self.shared.subjects.open_event(stream, key, record.lsn, payload)?;
+        let Some(payload) = opened else { return Ok(None) };
         let damaged = Error::Damaged { lsn: record.lsn, cause: "its payload is no event" };
         let envelope = envelope::decode(&payload).ok_or(damaged)?;
         Ok(Some(Event {
@@ -178,7 +181,15 @@ impl Engine {
                 self.shared.figures.events_read.increment(1);
                 Ok(event)
             }
-            None => Err(self.erased_at(record.lsn)),
+            None => {
+                let by_subject = record
+                    .view
+                    .key
+                    .and_then(|key| self.shared.subjects.gone_by(record.view.stream, key));
+                let lsn = record.lsn;
+                let by = self.shared.erased.by(lsn).or(by_subject);
+                Err(Error::Erased { lsn, by })
+            }
         }
     }
 

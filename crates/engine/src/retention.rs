@@ -48,6 +48,7 @@ impl Engine {
         // What decides where events are and how they are read stays as it was created.
         meta.config.partitions = entry.meta.config.partitions;
         meta.config.compression = entry.meta.config.compression;
+        meta.config.by_subject = entry.meta.config.by_subject;
         let config = meta.config;
         self.set_meta(meta, None)?;
         Ok(config)

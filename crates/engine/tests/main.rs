@@ -17,6 +17,7 @@ mod proofs;
 mod retention;
 mod snapshot;
 mod space;
+mod subjects;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

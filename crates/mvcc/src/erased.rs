@@ -86,6 +86,14 @@ pub(crate) enum Held {
 }
 
 impl Held {
+    /// The value, empty when it was erased, and whether it was.
+    pub(crate) fn parts(self) -> (Bytes, Option<Erasure>) {
+        match self {
+            Self::Value(value) => (value, None),
+            Self::Erased(erasure) => (Bytes::new(), Some(erasure)),
+        }
+    }
+
     /// The value.
     pub(crate) fn value(self) -> Result<Bytes> {
         match self {

@@ -115,6 +115,14 @@ pub enum Error {
         /// What is wrong with it.
         cause: &'static str,
     },
+    /// A value could not be sealed or opened.
+    #[error("{cause}")]
+    Sealing {
+        /// What the caller can do next.
+        kind: ErrorKind,
+        /// What went wrong.
+        cause: String,
+    },
     /// The index failed: its tables are damaged, or the file system refused.
     #[error(transparent)]
     Index(std::sync::Arc<cairn_lsm::Error>),
@@ -163,6 +171,7 @@ impl Error {
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::LeaseExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Sealing { kind, .. } => *kind,
             Self::Index(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }

@@ -106,10 +106,7 @@ impl Version {
     }
 
     pub(crate) fn with_value(&self, key: Bytes, held: Held) -> KeyValue {
-        let (value, erased) = match held {
-            Held::Value(value) => (value, None),
-            Held::Erased(erasure) => (Bytes::new(), Some(erasure)),
-        };
+        let (value, erased) = held.parts();
         KeyValue {
             key,
             value,

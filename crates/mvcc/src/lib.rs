@@ -49,6 +49,7 @@ mod plan;
 mod range;
 mod record;
 mod request;
+mod sealer;
 mod store;
 mod transaction;
 mod turn;
@@ -67,6 +68,7 @@ pub use request::{
     Compare, CompareOp, CompareTarget, DeleteRange, Order, Put, Range, RangeRequest, SortBy, Txn,
     TxnOp,
 };
+pub use sealer::ValueSealer;
 pub use store::{Options, Stats, Store, Submitted};
 pub use transaction::{Isolation, Transaction};
 pub use txn::{DeleteResponse, PutResponse, TxnResponse, TxnResult};

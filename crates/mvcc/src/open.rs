@@ -19,7 +19,7 @@ use crate::notes::Notes;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::store::{Shared, WriteState};
 use crate::turn::Turn;
-use crate::{Error, Options, Result, Store};
+use crate::{Error, Options, Result, Store, ValueSealer};
 
 /// The revision of a store that was never written to.
 const FIRST_REVISION: u64 = 1;
@@ -38,14 +38,20 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
-        Self::open_erasing(log, options, Arc::default())
+        Self::open_erasing(log, options, Arc::default(), None)
     }
 
-    /// Opens the keys of a log of which some records are erased, as somebody else read from it.
+    /// Opens the keys of a log of which some records are erased, as somebody else read from it,
+    /// and the values of some keyspaces sealed.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_erasing(log: Log, options: Options, erased: Arc<Erased>) -> Result<Self> {
+    pub fn open_erasing(
+        log: Log,
+        options: Options,
+        erased: Arc<Erased>,
+        sealer: Option<Arc<dyn ValueSealer>>,
+    ) -> Result<Self> {
         let (tree, opened) = open_tables(&log, &options)?;
         tree.redact_by(erased.clone());
         let notes = match opened.position.lsn {
@@ -67,6 +73,7 @@ impl Store {
             index: Index::new(tree, opened.sequence, notes.anchors),
             options,
             erased,
+            sealer,
             write: Mutex::new(state),
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),

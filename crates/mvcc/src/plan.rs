@@ -142,7 +142,7 @@ impl Planner<'_> {
             (seen.create(), seen.version() + 1, seen.lease())
         });
         let previous = if put.prev_kv || put.ignore_value {
-            seen.map(|seen| self.read(&put.key, seen)).transpose()?
+            seen.map(|seen| self.read(put.space, &put.key, seen)).transpose()?
         } else {
             None
         };
@@ -154,10 +154,20 @@ impl Planner<'_> {
             }
             _ => (put.value.clone(), self.hashes.get(put)),
         };
+        let sealer = self.values.sealer.filter(|sealer| sealer.seals(put.space));
+        let sealed = match sealer {
+            None => None,
+            Some(sealer) => {
+                let sealed = sealer.seal(put.space, &put.key, &value.0)?;
+                let hash = cairn_codec::hash::payload(&sealed);
+                Some((sealed, hash))
+            }
+        };
         self.overlay.push(Planned {
             space: put.space,
             key: put.key.clone(),
             value: Some(value),
+            sealed,
             create,
             version,
             lease: if put.ignore_lease { old_lease } else { put.lease },
@@ -194,7 +204,7 @@ impl Planner<'_> {
         }
         let prev_kvs = previous
             .into_iter()
-            .map(|candidate| self.values.resolve(candidate, true))
+            .map(|candidate| self.values.resolve(delete.space, candidate, true))
             .collect::<Result<_>>()?;
         let deleted = keys.len() as u64;
         for key in keys {
@@ -204,13 +214,13 @@ impl Planner<'_> {
     }
 
     pub(crate) fn tombstone(&mut self, space: StreamId, key: Bytes) {
-        let lease = LeaseId::NONE;
-        self.overlay.push(Planned { space, key, value: None, create: 0, version: 0, lease });
+        let (value, sealed, lease) = (None, None, LeaseId::NONE);
+        self.overlay.push(Planned { space, key, value, sealed, create: 0, version: 0, lease });
     }
 
     /// The version that this transaction sees, with its value.
-    fn read(&self, key: &Bytes, seen: Seen<'_>) -> Result<KeyValue> {
-        self.values.resolve(seen.to_candidate(key), true)
+    fn read(&self, space: StreamId, key: &Bytes, seen: Seen<'_>) -> Result<KeyValue> {
+        self.values.resolve(space, seen.to_candidate(key), true)
     }
 
     /// Whether there is anything to write.
@@ -224,7 +234,7 @@ impl Planner<'_> {
     /// The batch: leases first, then keys in order, then what was attached.
     pub(crate) fn draft(&self) -> Result<Draft> {
         let changes = self.overlay.changes();
-        let bytes = changes.iter().filter_map(|change| Some(change.value.as_ref()?.0.len())).sum();
+        let bytes = changes.iter().filter_map(|change| Some(change.stored()?.0.len())).sum();
         let mut draft = Draft::with_capacity(changes.len() + self.extra.len() + 1, bytes);
         for lease in &self.lease_records {
             let (kind, id) = match lease {
@@ -255,7 +265,7 @@ impl Planner<'_> {
                 facts,
                 ..RecordDraft::new(kind, change.space)
             };
-            match &change.value {
+            match change.stored() {
                 Some((value, hash)) => draft.push_hashed(record, value, *hash)?,
                 None => draft.push(record, b"")?,
             }

@@ -22,7 +22,7 @@ use crate::record::LeaseRecord;
 use crate::request::{DeleteRange, Put, Range, RangeRequest, Txn};
 use crate::turn::Turn;
 use crate::txn::{DeleteResponse, PutResponse, TxnResponse};
-use crate::{Error, KeyValue, RangeResponse, Result, TreeOptions};
+use crate::{Error, KeyValue, RangeResponse, Result, TreeOptions, ValueSealer};
 
 /// How a store behaves.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Values that nobody reads any more.
     pub(crate) erased: Arc<Erased>,
+    pub(crate) sealer: Option<Arc<dyn ValueSealer>>,
     pub(crate) write: Mutex<WriteState>,
     pub(crate) index: Index,
     pub(crate) maintenance: Maintenance,
@@ -138,6 +139,7 @@ pub struct Stats {
 pub(crate) struct Values<'a> {
     log: &'a Log,
     pub(crate) erased: &'a Erased,
+    pub(crate) sealer: Option<&'a dyn ValueSealer>,
     unpublished: Option<&'a VecDeque<(Lsn, Bytes)>>,
 }
 
@@ -182,7 +184,8 @@ impl Store {
 
     /// Values that the log shows to readers.
     pub(crate) fn values(&self) -> Values<'_> {
-        Values { log: &self.shared.log, erased: &self.shared.erased, unpublished: None }
+        let sealer = self.shared.sealer.as_deref();
+        Values { log: &self.shared.log, erased: &self.shared.erased, sealer, unpublished: None }
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -257,7 +260,7 @@ impl Store {
             Some(held) => held,
             None => self.values().read_log(lsn)?,
         };
-        held.value().map(Some)
+        self.values().opened(space, key, lsn, held)?.value().map(Some)
     }
 
     /// A key as it was at a revision; 0 for the current one.
@@ -267,7 +270,7 @@ impl Store {
     pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
         let found = self.read_at(revision, |at| self.index().version(space, key, at))?;
         let Some(version) = found else { return Ok(None) };
-        let value = self.values().read(&version)?;
+        let value = self.values().read(space, key, &version)?;
         Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
     }
 
@@ -326,7 +329,7 @@ impl Store {
         let visible = versions.iter().filter(|version| version.main <= published);
         visible
             .map(|version| {
-                let value = values.read(version)?;
+                let value = values.read(space, key, version)?;
                 Ok(version.with_value(Bytes::copy_from_slice(key), value))
             })
             .collect()
@@ -433,7 +436,7 @@ impl Store {
         if !overlay.is_empty() {
             let main = state.current + 1;
             for change in overlay.changes() {
-                let (value, at) = (change.value.as_ref(), Lsn::new(lsn));
+                let (value, at) = (change.stored(), Lsn::new(lsn));
                 let place = place_of(value.map_or(&[][..], |(value, _)| value));
                 if let (Place::Log, Some((value, _))) = (&place, value) {
                     state.unpublished.push_back((at, value.clone()));

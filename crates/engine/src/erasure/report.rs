@@ -8,7 +8,7 @@ use cairn_segment::{RecordKind, VerifyOptions, VerifyReport};
 use cairn_types::{Lsn, StreamId};
 
 use super::{ErasureKind, ErasureRecord};
-use crate::{Engine, Result};
+use crate::{Engine, Result, Shredded};
 
 /// Records without their payload, as a verification met them.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ pub struct Authorised {
 pub struct ErasureReport {
     /// Erased by the authority of a record, in order of these records.
     pub authorised: Vec<Authorised>,
+    /// Subjects whose key was dropped: what was sealed with it is there and cannot be read.
+    pub shredded: Vec<Shredded>,
     /// Gone as a topic's retention says.
     pub retention_count: u64,
     /// Gone, and nothing in the log says why, in order.
@@ -85,7 +87,7 @@ impl Engine {
     pub fn explain_erased(&self, met: &ErasedRecords) -> Result<ErasureReport> {
         let mut met = met.met.lock().unwrap_or_else(PoisonError::into_inner).clone();
         met.sort_by_key(|met| met.lsn);
-        let mut report = ErasureReport::default();
+        let mut report = ErasureReport { shredded: self.shredded(), ..ErasureReport::default() };
         let mut counts: BTreeMap<Lsn, u64> = BTreeMap::new();
         for met in &met {
             if let Some(by) = self.shared.erased.by(met.lsn) {
