@@ -123,7 +123,7 @@ fn exercise(vfs: &MemVfs, payloads: Option<&[Vec<u8>]>) {
     let verified = verify_store(
         vfs,
         &CodecRegistry::standard(),
-        &VerifyOptions { threads: 1, progress: None },
+        &VerifyOptions { threads: 1, ..VerifyOptions::default() },
     );
     if let Ok(log) = options(vfs).open() {
         let mut scan = log.scan(log.start_lsn());

@@ -155,7 +155,7 @@ impl Life {
             return Err("recovering twice differs from once".into());
         }
         drop(log);
-        let options = VerifyOptions { threads: 1, progress: None };
+        let options = VerifyOptions { threads: 1, ..VerifyOptions::default() };
         let report = verify_store(&self.disk, &CodecRegistry::standard(), &options)
             .map_err(|error| format!("verification failed: {error}"))?;
         if report.is_intact() { Ok(()) } else { Err(format!("damage: {:?}", report.damage)) }

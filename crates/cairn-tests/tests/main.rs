@@ -8,4 +8,5 @@ mod many_keys;
 mod orders;
 mod read_faults;
 mod seeds;
+mod signing;
 mod soak;

@@ -70,8 +70,8 @@ impl RecordKind {
     }
 
     /// Whether records of this kind number their stream densely and are found by sequence:
-    /// events, the records of topics, groups and producers, blocks and roots of the graph, and
-    /// all kinds that users define.
+    /// events, the records of topics, groups, producers and erasures, blocks and roots of the
+    /// graph, and all kinds that users define.
     #[must_use]
     pub const fn is_sequenced(self) -> bool {
         matches!(
@@ -79,6 +79,7 @@ impl RecordKind {
             Self::EVENT
                 | Self::STREAM_CREATED
                 | Self::STREAM_DROPPED
+                | Self::ERASURE
                 | Self::GROUP_OFFSET
                 | Self::PRODUCER
                 | Self::STREAM_TRIMMED

@@ -188,6 +188,10 @@ pub enum Command {
     VerifyProof(proof::VerifyProof),
     /// Print the hashes that show that the log only grew.
     Consistency(proof::Consistency),
+    /// Erase payloads for ever; records and proofs stay.
+    Erase(proof::Erase),
+    /// List the keys that sign this log, and those that did.
+    Keys,
     /// The tree as static files.
     #[command(subcommand)]
     Tiles(proof::Tiles),

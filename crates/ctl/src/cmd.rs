@@ -4,6 +4,7 @@ mod auth;
 mod backup;
 mod bench;
 mod check;
+mod erase;
 mod keys;
 mod lease;
 mod proof;
@@ -83,6 +84,8 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Prove(args) => proof::prove(cli, args, out),
         Command::VerifyProof(args) => proof::verify_proof(cli, args, out),
         Command::Consistency(args) => proof::consistency(cli, args, out),
+        Command::Erase(args) => erase::run(cli, args, out),
+        Command::Keys => proof::keys(cli, out),
         Command::Tiles(command) => proof::tiles(cli, command, out),
         Command::Dag(command) => proof::dag(cli, command, out),
         Command::Stats => check::stats(cli, out),

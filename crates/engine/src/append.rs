@@ -228,7 +228,8 @@ impl Engine {
             let id = event.id.unwrap_or_else(|| self.fresh_id_at(now));
             if let Some(recent) = recent.as_deref_mut().filter(|_| fresh != Some(stream)) {
                 let oldest = self.oldest_remembered(stream);
-                recent.entry(stream).or_default().catch_up(&self.shared.log, stream, oldest)?;
+                let window = recent.entry(stream).or_default();
+                window.catch_up(&self.shared.log, &self.shared.heads, stream, oldest)?;
                 fresh = Some(stream);
             }
             let known = recent.as_ref().and_then(|recent| recent.get(&stream)?.get(id));
@@ -241,6 +242,7 @@ impl Engine {
                 duplicate = false;
                 payload.clear();
                 envelope::encode(id, &event.headers, &event.data, &mut payload)?;
+                self.shared.subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
                 let record = RecordDraft {
                     key: event.key.as_deref(),
                     timestamp: event.timestamp,

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use cairn_segment::Log;
 use cairn_types::{EventId, Lsn, Offset, StreamId};
 
+use crate::erasure::EventHeads;
 use crate::{Engine, Result, envelope};
 
 /// Events that an id is remembered for, in each partition.
@@ -36,7 +37,13 @@ impl RecentIds {
     /// at first, later those without an id of their own, and those of transactions. Older ones
     /// are forgotten, whether they still happen to be here or not: what is a repeat must not
     /// depend on when the store was opened.
-    pub(crate) fn catch_up(&mut self, log: &Log, stream: StreamId, oldest: Offset) -> Result<()> {
+    pub(crate) fn catch_up(
+        &mut self,
+        log: &Log,
+        heads: &EventHeads,
+        stream: StreamId,
+        oldest: Offset,
+    ) -> Result<()> {
         self.oldest = oldest;
         if self.next >= log.next_sequence(stream) {
             return Ok(());
@@ -44,7 +51,7 @@ impl RecentIds {
         let mut scan = log.scan_stream(stream, self.next.max(oldest.get()));
         while let Some(record) = scan.next_record()? {
             self.next = record.view.sequence + 1;
-            if let Some(id) = record.payload().and_then(envelope::id_of) {
+            if let Some(id) = heads.read(&record, envelope::id_of) {
                 self.remember(id, Offset::new(record.view.sequence), record.lsn);
             }
         }

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cairn_auth::KeyProvider;
-use cairn_mvcc::Store;
+use cairn_mvcc::{Erased, Options, Store, ValueSealer};
 use cairn_segment::{
     Draft, Dropped, Expect, Log, LogConfig, LogOptions, RecordDraft, RecordKind, Retention,
     VerifyOptions, VerifyReport,
 };
-use cairn_types::{Offset, StreamId, Topic, limits};
+use cairn_types::{Lsn, Offset, StreamId, Topic, limits};
 
 use crate::auth::AuthState;
 use crate::dedup::RecentIds;
+use crate::erasure::{EventHeads, Progress};
 use crate::membership::Groups;
 use crate::metadata::{
     KeyspaceCreated, ProducerRegistered, TopicCreated, encode_applied, encode_dropped,
@@ -23,6 +24,7 @@ use crate::observe::Figures;
 use crate::producer::Standings;
 use crate::random::RandomPool;
 use crate::space::SpaceCounts;
+use crate::subjects::{SharedSubjects, ShredRecord, Shredded};
 use crate::view::{TopicEntry, View};
 use crate::{Error, Result, TopicConfig};
 
@@ -75,6 +77,14 @@ pub(crate) struct Shared {
     pub(crate) figures: Figures,
     /// Held while a command is applied: one at a time, in order.
     pub(crate) applying: Mutex<()>,
+    /// Records whose payload nobody reads any more; the view notes them.
+    pub(crate) erased: Arc<Erased>,
+    /// What stays known of erased events; the view notes it.
+    pub(crate) heads: Arc<EventHeads>,
+    /// Keys of subjects, and what is sealed with them; the view notes the latter.
+    pub(crate) subjects: SharedSubjects,
+    /// How far erasures were carried out.
+    pub(crate) erasing: Mutex<Progress>,
     /// Tree over the log, once somebody asks for a proof.
     pub(crate) proofs: crate::proof::Slot,
     /// Who may do what; empty until somebody asks for it.
@@ -161,7 +171,12 @@ impl Engine {
     fn over(log: Log) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
-        let keys = Store::open(log.clone())?;
+        let (erased, heads) = (view.erased.clone(), view.heads.clone());
+        let subjects = view.subjects.clone();
+        subjects.attach(&log);
+        let sealer = Some(subjects.clone() as Arc<dyn ValueSealer>);
+        let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone(), sealer)?;
+        let erasing = Mutex::new(Progress::read(&**log.vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());
@@ -179,11 +194,17 @@ impl Engine {
             space,
             figures: Figures::new(),
             applying: Mutex::new(()),
+            erased,
+            heads,
+            subjects,
+            erasing,
             proofs: crate::proof::Slot::default(),
             auth,
         };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
+        // What fails here (a full disk, say) is not read even so, and is tried again later.
+        let _tried_again_by_maintain = (engine.finish_erasures(), engine.finish_shredding());
         Ok(engine)
     }
 
@@ -278,18 +299,19 @@ impl Engine {
             Some(entry) => entry.meta.id,
             None => return Err(Error::NoTopic { topic: Topic::new(name)? }),
         };
-        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id), mark)
+        self.append_system(&mut view, RecordKind::STREAM_DROPPED, &encode_dropped(id), mark)?;
+        Ok(())
     }
 
     /// Appends a record to the system stream and applies it once it is as durable as the log's
-    /// settings ask for. With a mark it carries the command that it comes from.
+    /// settings ask for; where it is. With a mark it carries the command that it comes from.
     pub(crate) fn append_system(
         &self,
         view: &mut View,
         kind: RecordKind,
         payload: &[u8],
         mark: Mark,
-    ) -> Result<()> {
+    ) -> Result<Lsn> {
         let mut draft = Draft::new();
         draft.push(RecordDraft::new(kind, StreamId::SYSTEM), payload)?;
         push_mark(&mut draft, mark)?;
@@ -297,7 +319,9 @@ impl Engine {
         let sequence = appended.sequences.get(draft.len() - 1).expect("as many as records");
         let lsn = appended.first_lsn;
         view.mark_applied(sequence);
-        view.apply(kind, payload).ok_or(Error::Damaged { lsn, cause: "not a valid system record" })
+        view.apply(lsn, kind, payload)
+            .ok_or(Error::Damaged { lsn, cause: "not a valid system record" })?;
+        Ok(lsn)
     }
 
     /// Names of all topics with their settings.
@@ -341,13 +365,18 @@ impl Engine {
             draft.push(created, &entry.meta.encode())?;
         }
         for (name, stream) in &view.keyspaces {
-            let keyspace = KeyspaceCreated { stream: *stream, name: name.clone() };
+            let by_subject = view.subjects.has_stream(*stream);
+            let keyspace = KeyspaceCreated { stream: *stream, by_subject, name: name.clone() };
             draft.push(created, &keyspace.encode())?;
         }
         let producer = RecordDraft::new(RecordKind::PRODUCER, StreamId::SYSTEM);
         for (name, (id, epoch)) in &view.producers {
             let record = ProducerRegistered { id: *id, epoch: *epoch, name: name.clone() };
             draft.push(producer, &record.encode())?;
+        }
+        let erasure = RecordDraft::new(RecordKind::ERASURE, StreamId::SYSTEM);
+        for Shredded { subject, reason, .. } in view.subjects.all_shredded() {
+            draft.push(erasure, &ShredRecord { subject, reason }.encode())?;
         }
         let trimmed = RecordDraft::new(RecordKind::STREAM_TRIMMED, StreamId::SYSTEM);
         for (stream, begin) in &view.trimmed {

@@ -2,12 +2,15 @@
 //!
 //! | part | content |
 //! |---|---|
-//! | 1 byte | data kind: 0 binary, 1 JSON, 2 text; 128 added when a producer's stamp follows |
+//! | 1 byte | data kind: 0 binary, 1 JSON, 2 text; 128 added when a producer's stamp follows, 64 when what follows id and stamp is sealed with the key of the event's subject |
 //! | 16 bytes | event id |
 //! | 20 bytes, if stamped | producer u64, epoch u32, sequence u64 |
 //! | varint | header count |
 //! | for each header | name length varint, name, value length varint, value |
 //! | the rest | data |
+//!
+//! Sealed, headers and data are one block: 16 bytes of salt, then a sealed block of
+//! `cairn_codec::seal` (kind 5, file = stream, counter 0).
 //!
 //! Key and timestamp stand in the record's statement.
 
@@ -19,6 +22,8 @@ use crate::{Error, Result};
 
 /// Says that a stamp follows the id.
 const STAMPED: u8 = 128;
+/// Says that what follows id and stamp is sealed.
+const SEALED: u8 = 64;
 /// Bytes of a stamp.
 const STAMP_LEN: usize = 20;
 
@@ -111,6 +116,32 @@ pub struct Envelope {
 pub fn id_of(payload: &[u8]) -> Option<EventId> {
     let id = payload.get(1..17)?.first_chunk::<16>()?;
     Some(EventId::from_bytes(*id))
+}
+
+/// The beginning of a payload up to id and stamp: enough for [`id_of`] and [`stamp_of`].
+#[must_use]
+pub fn head_of(payload: &[u8]) -> &[u8] {
+    let stamped = payload.first().is_some_and(|kind| kind & STAMPED != 0);
+    let len = if stamped { 17 + STAMP_LEN } else { 17 };
+    payload.get(..len).unwrap_or_default()
+}
+
+/// Whether what follows id and stamp is sealed.
+#[must_use]
+pub fn is_sealed(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|kind| kind & SEALED != 0)
+}
+
+pub(crate) fn mark_sealed(head: &mut [u8]) {
+    if let Some(kind) = head.first_mut() {
+        *kind |= SEALED;
+    }
+}
+
+pub(crate) fn mark_plain(head: &mut [u8]) {
+    if let Some(kind) = head.first_mut() {
+        *kind &= !SEALED;
+    }
 }
 
 /// Stamp of the event in a payload, if it has one.

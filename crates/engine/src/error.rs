@@ -1,6 +1,6 @@
 //! What can go wrong with topics and events.
 
-use cairn_types::{ErrorKind, InvalidName, KeyspaceName, Offset, Partition, Topic};
+use cairn_types::{ErrorKind, InvalidName, KeyspaceName, Lsn, Offset, Partition, Topic};
 
 /// Result of an engine operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,7 +39,41 @@ pub enum Error {
     },
     /// A request about keys was refused, or failed.
     #[error(transparent)]
-    Keys(#[from] cairn_mvcc::Error),
+    Keys(cairn_mvcc::Error),
+    /// The payload was erased; the record is still there, and can be proven.
+    #[error("what record {lsn} held was erased{}", authority(*by))]
+    Erased {
+        /// The record that held it.
+        lsn: Lsn,
+        /// The record that authorised it; nothing when the log names none.
+        by: Option<Lsn>,
+    },
+    /// A record that the store itself needs.
+    #[error("the record at LSN {lsn} is of kind {kind}; the store needs it and does not erase it")]
+    NotErasable {
+        /// Its place.
+        lsn: Lsn,
+        /// Its kind.
+        kind: cairn_segment::RecordKind,
+    },
+    /// An event without a key, or a key that begins with `/`, where everything is about a subject.
+    #[error("payloads are sealed by subject here: give a key that begins with the subject")]
+    NoSubject,
+    /// The key of the subject was dropped.
+    #[error("this subject was shredded by record {by}; nothing is written about it any more")]
+    SubjectShredded {
+        /// The record that authorised it.
+        by: Lsn,
+    },
+    /// The keyspace exists with another setting.
+    #[error("keyspace {keyspace} exists already, sealed otherwise")]
+    KeyspaceExists {
+        /// Its name.
+        keyspace: KeyspaceName,
+    },
+    /// There is nothing at the place named, or no version of the key.
+    #[error("there is nothing there to be erased")]
+    NothingToErase,
     /// The producer's name was registered again, by somebody else.
     #[error("registration {epoch} of this producer is fenced: the current one is {current}")]
     Fenced {
@@ -171,9 +205,13 @@ impl Error {
             Self::NoTopic { .. }
             | Self::NoPartition { .. }
             | Self::NoKeyspace { .. }
-            | Self::NoStream { .. } => ErrorKind::NotFound,
+            | Self::NoStream { .. }
+            | Self::Erased { .. }
+            | Self::NothingToErase => ErrorKind::NotFound,
             Self::Keys(error) => error.kind(),
             Self::TopicExists { .. }
+            | Self::KeyspaceExists { .. }
+            | Self::SubjectShredded { .. }
             | Self::Conflict { .. }
             | Self::Fenced { .. }
             | Self::OutOfSequence { .. }
@@ -183,6 +221,8 @@ impl Error {
             Self::InvalidName(_)
             | Self::InvalidJson { .. }
             | Self::InvalidCommand { .. }
+            | Self::NotErasable { .. }
+            | Self::NoSubject
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } | Self::CommandsMissing { .. } => ErrorKind::Corrupt,
             Self::Proof(error) => error.kind(),
@@ -190,6 +230,19 @@ impl Error {
             Self::AuthNotOpen => ErrorKind::Unavailable,
             Self::Auth(error) => error.kind(),
             Self::Log(error) => error.kind(),
+        }
+    }
+}
+
+fn authority(by: Option<Lsn>) -> String {
+    by.map_or_else(String::new, |by| format!(" by record {by}"))
+}
+
+impl From<cairn_mvcc::Error> for Error {
+    fn from(error: cairn_mvcc::Error) -> Self {
+        match error {
+            cairn_mvcc::Error::Erased { lsn, by } => Self::Erased { lsn, by },
+            error => Self::Keys(error),
         }
     }
 }

@@ -19,6 +19,10 @@ pub struct TopicConfig {
     pub max_len: Option<u64>,
     /// Keep only the newest event of each key; events without a key stay.
     pub latest_by_key: bool,
+    /// Seal each event's headers and data with a key of its subject, which
+    /// [`Engine::shred`](crate::Engine::shred) drops. Events then need a key. Set when the topic
+    /// is created, and never changed.
+    pub by_subject: bool,
 }
 
 impl Default for TopicConfig {
@@ -29,6 +33,7 @@ impl Default for TopicConfig {
             max_age: None,
             max_len: None,
             latest_by_key: false,
+            by_subject: false,
         }
     }
 }

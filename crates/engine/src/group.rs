@@ -69,7 +69,8 @@ impl Engine {
         entry.stream(partition)?;
         let record = GroupOffset { topic_id: entry.meta.id, partition, next, group };
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode(), mark)
+        self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode(), mark)?;
+        Ok(())
     }
 
     /// The next offset that a group will read, if it ever committed one.

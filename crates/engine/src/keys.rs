@@ -28,15 +28,32 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidName`]; the log's.
     pub fn create_keyspace(&self, name: &str) -> Result<bool> {
-        self.create_keyspace_marked(KeyspaceName::new(name)?, None)
+        self.create_keyspace_marked(KeyspaceName::new(name)?, false, None)
     }
 
-    pub(crate) fn create_keyspace_marked(&self, name: KeyspaceName, mark: Mark) -> Result<bool> {
+    /// Creates a keyspace whose values are sealed, each with the key of its subject: what stands
+    /// before the first `/` of its key. Says whether it is new.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`] when it is there and not so; [`Error::InvalidName`]; the log's.
+    pub fn create_keyspace_by_subject(&self, name: &str) -> Result<bool> {
+        self.create_keyspace_marked(KeyspaceName::new(name)?, true, None)
+    }
+
+    pub(crate) fn create_keyspace_marked(
+        &self,
+        name: KeyspaceName,
+        by_subject: bool,
+        mark: Mark,
+    ) -> Result<bool> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if view.keyspaces.contains_key(&name) {
-            return Ok(false);
+        if let Some(stream) = view.keyspaces.get(&name) {
+            // Who creates what is there already need not know how it is kept.
+            let same = !by_subject || view.subjects.has_stream(*stream);
+            return if same { Ok(false) } else { Err(Error::KeyspaceExists { keyspace: name }) };
         }
-        let created = KeyspaceCreated { stream: StreamId::new(view.next_stream), name };
+        let stream = StreamId::new(view.next_stream);
+        let created = KeyspaceCreated { stream, by_subject, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
         Ok(true)
     }
@@ -105,7 +122,8 @@ impl Engine {
         Ok(self.shared.keys.lease_grant(None, ttl)?)
     }
 
-    /// Does what is due by the clock: ends leases whose time is over. Owners call it now and
+    /// Does what is due: ends leases whose time is over, carries out erasures that were
+    /// interrupted, and once proofs were asked for lets their tree catch up. Owners call it now and
     /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
     ///
     /// # Errors
@@ -114,6 +132,12 @@ impl Engine {
     pub fn maintain(&self) -> Result<usize> {
         let ended = self.shared.keys.expire_leases()?;
         self.shared.figures.leases_expired.increment(ended as u64);
+        self.finish_erasures()?;
+        self.finish_shredding()?;
+        if self.shared.proofs.is_open() && !self.log().is_read_only() {
+            let caught_up = self.proofs().and_then(|proofs| proofs.catch_up());
+            caught_up.map_err(|error| Error::Proof(std::sync::Arc::new(error)))?;
+        }
         self.publish_metrics()?;
         Ok(ended)
     }

@@ -30,6 +30,7 @@ pub mod command;
 mod dedup;
 mod engine;
 pub mod envelope;
+pub mod erasure;
 mod error;
 mod event;
 mod group;
@@ -46,6 +47,7 @@ mod retention;
 mod snapshot;
 mod space;
 mod stats;
+pub mod subjects;
 mod subscribe;
 mod view;
 
@@ -56,6 +58,9 @@ pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
 pub use command::answer::{Answer, EventPlace};
 pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
 pub use engine::{Engine, EngineOptions};
+pub use erasure::{
+    Authorised, EraseTarget, ErasedRecords, Erasure, ErasureKind, ErasureReport, Versions,
+};
 pub use error::{Error, Result};
 pub use event::{NewEvent, TopicConfig};
 pub use group::{Consumer, GroupLag};
@@ -71,4 +76,5 @@ pub use retention::Retained;
 pub use snapshot::SnapshotAt;
 pub use space::{OwnedSpace, SpaceOwner, SpaceReport};
 pub use stats::{PartitionStats, TopicStats};
+pub use subjects::Shredded;
 pub use subscribe::Subscription;

@@ -5,7 +5,8 @@
 //! topic id u32, partition u32, next offset u64, group name. Keyspace created: version 2,
 //! stream u32, name. Keyspace dropped: version 2, stream u32. Topic with retention: version 3,
 //! then as version 1 up to the partitions, then age in ms u64, bytes u64 (0 for none), flags u8
-//! (1 = newest of each key), name. Producer registered: version 1, id u64, epoch u32, name.
+//! (1 = newest of each key, 2 = sealed by subject), name. Keyspace sealed by subject, created:
+//! version 4, then as version 2. Producer registered: version 1, id u64, epoch u32, name.
 //! Stream trimmed: version 1, stream u32, first offset kept u64. Command applied: version 1,
 //! position u64. All little-endian. Topics and
 //! keyspaces share the record kinds; the version tells them apart.
@@ -22,6 +23,10 @@ use crate::TopicConfig;
 const VERSION: u8 = 1;
 const WITH_RETENTION: u8 = 3;
 pub(crate) const KEYSPACE: u8 = 2;
+/// A keyspace whose values are sealed by subject.
+pub(crate) const SEALED_KEYSPACE: u8 = 4;
+const NEWEST_BY_KEY: u8 = 1;
+const BY_SUBJECT: u8 = 2;
 
 /// A topic as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +49,7 @@ impl TopicCreated {
             Compression::Zstd { level } => level,
             _ => 0,
         };
-        let retention = self.config.has_retention();
+        let retention = self.config.has_retention() || self.config.by_subject;
         let version = if retention { WITH_RETENTION } else { VERSION };
         let mut out = vec![version, self.config.compression.id().get()];
         out.extend_from_slice(&level.to_le_bytes());
@@ -58,7 +63,9 @@ impl TopicCreated {
                 .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1));
             out.extend_from_slice(&age.to_le_bytes());
             out.extend_from_slice(&self.config.max_len.unwrap_or(0).to_le_bytes());
-            out.push(u8::from(self.config.latest_by_key));
+            let flags = (self.config.latest_by_key, NEWEST_BY_KEY);
+            let by_subject = (self.config.by_subject, BY_SUBJECT);
+            out.push([flags, by_subject].iter().filter(|flag| flag.0).map(|flag| flag.1).sum());
         }
         out.extend_from_slice(self.name.as_str().as_bytes());
         out
@@ -89,11 +96,12 @@ impl TopicCreated {
                 let age = u64::from_le_bytes(*age);
                 config.max_age = (age > 0).then(|| Duration::from_millis(age));
                 config.max_len = Some(u64::from_le_bytes(*len)).filter(|len| *len > 0);
-                config.latest_by_key = match flags {
-                    [0] => false,
-                    [1] => true,
-                    _ => return None,
-                };
+                let [flags] = *flags;
+                if flags & !(NEWEST_BY_KEY | BY_SUBJECT) != 0 {
+                    return None;
+                }
+                config.latest_by_key = flags & NEWEST_BY_KEY != 0;
+                config.by_subject = flags & BY_SUBJECT != 0;
                 name
             }
             _ => return None,
@@ -241,6 +249,8 @@ pub fn decode_applied(payload: &[u8]) -> Option<u64> {
 pub struct KeyspaceCreated {
     /// Its stream, never used again.
     pub stream: StreamId,
+    /// Its values are sealed by subject.
+    pub by_subject: bool,
     /// Its name.
     pub name: KeyspaceName,
 }
@@ -249,7 +259,7 @@ impl KeyspaceCreated {
     /// The payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![KEYSPACE];
+        let mut out = vec![if self.by_subject { SEALED_KEYSPACE } else { KEYSPACE }];
         out.extend_from_slice(&self.stream.get().to_le_bytes());
         out.extend_from_slice(self.name.as_str().as_bytes());
         out
@@ -258,10 +268,14 @@ impl KeyspaceCreated {
     /// Reads a payload.
     #[must_use]
     pub fn decode(payload: &[u8]) -> Option<Self> {
-        let (&[KEYSPACE], rest) = payload.split_first_chunk::<1>()? else { return None };
+        let (&[version @ (KEYSPACE | SEALED_KEYSPACE)], rest) = payload.split_first_chunk::<1>()?
+        else {
+            return None;
+        };
         let (stream, name) = rest.split_first_chunk::<4>()?;
         let stream = StreamId::new(u32::from_le_bytes(*stream));
-        Some(Self { stream, name: KeyspaceName::from_bytes(name).ok()? })
+        let by_subject = version == SEALED_KEYSPACE;
+        Some(Self { stream, by_subject, name: KeyspaceName::from_bytes(name).ok()? })
     }
 }
 
@@ -310,6 +324,7 @@ mod tests {
                 max_age: Some(Duration::from_secs(60)),
                 max_len: Some(1 << 20),
                 latest_by_key: true,
+                by_subject: true,
                 ..TopicConfig::default()
             },
             name: Topic::new("orders").expect("valid"),
@@ -325,7 +340,7 @@ mod tests {
         assert_eq!(decode_trimmed(&encode_trimmed(trimmed.0, trimmed.1)), Some(trimmed));
         assert_eq!(decode_applied(&encode_applied(9)), Some(9));
         let name = KeyspaceName::new("users").expect("valid");
-        let keyspace = KeyspaceCreated { stream: StreamId::new(8), name };
+        let keyspace = KeyspaceCreated { stream: StreamId::new(8), by_subject: true, name };
         assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));
         assert_eq!(TopicCreated::decode(&keyspace.encode()), None);
         let dropped = encode_keyspace_dropped(keyspace.stream);

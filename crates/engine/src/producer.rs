@@ -14,6 +14,7 @@ use crate::append::validate;
 use crate::dedup::WINDOW;
 use crate::engine::{Mark, push_mark};
 use crate::envelope::{self, Stamp};
+use crate::erasure::EventHeads;
 use crate::metadata::ProducerRegistered;
 use crate::{Appended, Engine, Error, NewEvent, Result};
 
@@ -36,12 +37,12 @@ pub(crate) struct Standings {
 
 impl Standings {
     /// Reads the newest events of a partition.
-    fn load(log: &Log, stream: StreamId) -> Result<Self> {
+    fn load(log: &Log, heads: &EventHeads, stream: StreamId) -> Result<Self> {
         let mut standings = Self::default();
         let next = log.next_sequence(stream);
         let mut scan = log.scan_stream(stream, next.saturating_sub(WINDOW as u64));
         while let Some(record) = scan.next_record()? {
-            if let Some(stamp) = record.payload().and_then(envelope::stamp_of) {
+            if let Some(stamp) = heads.read(&record, envelope::stamp_of) {
                 standings.note(stamp, Offset::new(record.view.sequence), record.lsn);
             }
         }
@@ -202,6 +203,7 @@ impl Engine {
         let id = event.id.unwrap_or_else(|| self.fresh_id());
         let mut payload = Vec::new();
         envelope::encode_stamped(id, Some(stamp), &event.headers, &event.data, &mut payload)?;
+        self.shared.subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
         let mut draft = Draft::new();
         let record = RecordDraft {
             key: event.key.as_deref(),
@@ -216,7 +218,9 @@ impl Engine {
         self.check_epoch(stamp)?;
         let standing = match standings.entry(stream) {
             Entry::Occupied(standing) => standing.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(Standings::load(&self.shared.log, stream)?),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Standings::load(&self.shared.log, &self.shared.heads, stream)?)
+            }
         };
         let topic = entry.meta.name.clone();
         let oldest = self.oldest_remembered(stream);

@@ -43,11 +43,14 @@ pub mod check;
 pub mod dag;
 mod error;
 mod export;
-mod files;
+pub(crate) mod files;
 mod handle;
+mod key_list;
 mod key_map;
 pub mod key_proof;
 mod make;
+#[doc(hidden)]
+pub mod mutation;
 mod overlay;
 mod records;
 mod retention;
@@ -60,6 +63,7 @@ pub use against::{Against, Standing};
 pub use error::{Error, Result};
 pub use export::Exported;
 pub use handle::{Policy, Proofs, SignedHead};
+pub use key_list::SigningKey;
 pub use key_proof::KeyProofFile;
 pub use make::{KeyProven, Proven};
 

@@ -1,7 +1,7 @@
 //! Reading events of one partition, forward and backward, by offset and by time.
 
 use cairn_segment::{Log, RecordRef, StreamScan};
-use cairn_types::{Event, Offset, Partition, StreamId, Timestamp, Topic};
+use cairn_types::{Event, Lsn, Offset, Partition, StreamId, Timestamp, Topic};
 
 use crate::{Engine, Error, Result, envelope};
 
@@ -51,44 +51,51 @@ impl Iterator for Events {
         loop {
             match self.scan.next_record() {
                 Ok(None) => return None,
-                Ok(Some(record)) => match to_event(&self.topic, self.partition, &record) {
-                    // An erased event has no content left to show.
-                    Ok(None) => {}
-                    Ok(Some(event)) => {
-                        self.engine.shared.figures.events_read.increment(1);
-                        return Some(Ok(event));
+                Ok(Some(record)) => {
+                    match self.engine.to_event(&self.topic, self.partition, &record) {
+                        // An erased event has no content left to show.
+                        Ok(None) => {}
+                        Ok(Some(event)) => {
+                            self.engine.shared.figures.events_read.increment(1);
+                            return Some(Ok(event));
+                        }
+                        Err(error) => return Some(Err(error)),
                     }
-                    Err(error) => return Some(Err(error)),
-                },
+                }
                 Err(error) => return Some(Err(error.into())),
             }
         }
     }
 }
 
-/// The event in a record; `None` when it was erased.
-pub(crate) fn to_event(
-    topic: &Topic,
-    partition: Partition,
-    record: &RecordRef<'_>,
-) -> Result<Option<Event>> {
-    let Some(payload) = record.payload_bytes() else { return Ok(None) };
-    let cause = "its payload is no event";
-    let envelope = envelope::decode(&payload).ok_or(Error::Damaged { lsn: record.lsn, cause })?;
-    Ok(Some(Event {
-        id: envelope.id,
-        topic: topic.clone(),
-        partition,
-        offset: Offset::new(record.view.sequence),
-        lsn: record.lsn,
-        key: record.key_bytes(),
-        headers: envelope.headers,
-        data: envelope.data,
-        timestamp: record.view.timestamp,
-    }))
-}
-
 impl Engine {
+    /// The event in a record; `None` when it was erased.
+    fn to_event(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        record: &RecordRef<'_>,
+    ) -> Result<Option<Event>> {
+        let is_erased = self.shared.erased.by(record.lsn).is_some();
+        let Some(payload) = record.payload_bytes().filter(|_| !is_erased) else { return Ok(None) };
+        let (stream, key) = (record.view.stream, record.view.key);
+        let opened = self.shared.subjects.open_event(stream, key, record.lsn, payload)?;
+        let Some(payload) = opened else { return Ok(None) };
+        let damaged = Error::Damaged { lsn: record.lsn, cause: "its payload is no event" };
+        let envelope = envelope::decode(&payload).ok_or(damaged)?;
+        Ok(Some(Event {
+            id: envelope.id,
+            topic: topic.clone(),
+            partition,
+            offset: Offset::new(record.view.sequence),
+            lsn: record.lsn,
+            key: record.key_bytes(),
+            headers: envelope.headers,
+            data: envelope.data,
+            timestamp: record.view.timestamp,
+        }))
+    }
+
     /// Events of a partition from an offset on.
     ///
     /// # Errors
@@ -146,7 +153,7 @@ impl Engine {
             }
             let mut scan = log.scan_stream(stream, sequence);
             if let Some(record) = scan.next_record()? {
-                events.extend(to_event(&entry.meta.name, partition, &record)?);
+                events.extend(self.to_event(&entry.meta.name, partition, &record)?);
             }
             next = sequence;
         }
@@ -161,15 +168,44 @@ impl Engine {
     /// One event.
     ///
     /// # Errors
-    /// The log's [`NoSuchSequence`](cairn_segment::Error::NoSuchSequence) when it is not there.
+    /// [`Error::Erased`]; the log's [`NoSuchSequence`](cairn_segment::Error::NoSuchSequence) when it is not there.
     pub fn event(&self, topic: &str, partition: u32, offset: u64) -> Result<Event> {
-        let stream = self.entry(topic)?.stream(Partition::new(partition))?;
-        let mut events = self.events(topic, partition, offset)?;
-        match events.next() {
-            Some(Ok(event)) if event.offset.get() == offset => Ok(event),
-            Some(Err(error)) => Err(error),
-            _ => Err(cairn_segment::Error::NoSuchSequence { stream, sequence: offset }.into()),
+        let entry = self.entry(topic)?;
+        let partition = Partition::new(partition);
+        let mut scan = self.scan_at(entry.stream(partition)?, offset)?;
+        let record = scan.next_record()?.filter(|record| record.view.sequence == offset);
+        let stream = entry.stream(partition)?;
+        let record = record.ok_or_else(|| crate::erasure::no_such(stream, offset))?;
+        match self.to_event(&entry.meta.name, partition, &record)? {
+            Some(event) => {
+                self.shared.figures.events_read.increment(1);
+                Ok(event)
+            }
+            None => {
+                let by_subject = record
+                    .view
+                    .key
+                    .and_then(|key| self.shared.subjects.gone_by(record.view.stream, key));
+                let lsn = record.lsn;
+                let by = self.shared.erased.by(lsn).or(by_subject);
+                Err(Error::Erased { lsn, by })
+            }
         }
+    }
+
+    /// Where an event is, also when it was erased.
+    pub(crate) fn event_place(&self, topic: &str, partition: u32, offset: u64) -> Result<Lsn> {
+        let stream = self.entry(topic)?.stream(Partition::new(partition))?;
+        let mut scan = self.scan_at(stream, offset)?;
+        let record = scan.next_record()?.filter(|record| record.view.sequence == offset);
+        Ok(record.ok_or_else(|| crate::erasure::no_such(stream, offset))?.lsn)
+    }
+
+    fn scan_at(&self, stream: StreamId, offset: u64) -> Result<StreamScan> {
+        if offset < self.trimmed(stream) {
+            return Err(crate::erasure::no_such(stream, offset));
+        }
+        Ok(self.log().scan_stream(stream, offset))
     }
 
     /// The offset that the partition's next event will get, counting visible events only.

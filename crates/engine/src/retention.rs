@@ -48,6 +48,7 @@ impl Engine {
         // What decides where events are and how they are read stays as it was created.
         meta.config.partitions = entry.meta.config.partitions;
         meta.config.compression = entry.meta.config.compression;
+        meta.config.by_subject = entry.meta.config.by_subject;
         let config = meta.config;
         self.set_meta(meta, None)?;
         Ok(config)
@@ -56,7 +57,8 @@ impl Engine {
     /// Writes a topic's settings again.
     pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)
+        self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
+        Ok(())
     }
 
     /// Applies the topics' retention now: trims partitions, drops what was trimmed or
@@ -111,7 +113,8 @@ impl Engine {
     pub(crate) fn trim_to(&self, stream: StreamId, begin: Offset, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let payload = encode_trimmed(stream, begin);
-        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)
+        self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)?;
+        Ok(())
     }
 
     /// Where a partition is to begin by its topic's settings and the clock, if that is further

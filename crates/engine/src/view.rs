@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cairn_mvcc::Erased;
 use cairn_segment::{Log, RecordKind};
 use cairn_types::{
-    GroupName, KeyspaceName, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
+    GroupName, KeyspaceName, Lsn, Offset, Partition, ProducerId, ProducerName, StreamId, Topic,
 };
 
+use crate::erasure::{ErasureRecord, EventHeads};
 use crate::metadata::{
-    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, TopicCreated, decode_applied,
-    decode_dropped, decode_keyspace_dropped, decode_trimmed,
+    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, SEALED_KEYSPACE, TopicCreated,
+    decode_applied, decode_dropped, decode_keyspace_dropped, decode_trimmed,
 };
+use crate::subjects::{SUBJECT, SharedSubjects, ShredRecord};
 use crate::{Error, NewEvent, Result};
 
 /// A live topic.
@@ -78,6 +81,12 @@ pub(crate) struct View {
     pub(crate) next_stream: u32,
     /// Position of the newest command whose changes are in the log.
     pub(crate) command: u64,
+    /// Records whose payload nobody reads any more.
+    pub(crate) erased: Arc<Erased>,
+    /// What stays known of erased events.
+    pub(crate) heads: Arc<EventHeads>,
+    /// What is sealed by subject, and who was shredded.
+    pub(crate) subjects: SharedSubjects,
     /// Sequence of the system stream that comes next.
     applied: u64,
 }
@@ -94,17 +103,35 @@ impl View {
         while let Some(record) = scan.next_record()? {
             let payload = record.payload().unwrap_or_default();
             self.applied = record.view.sequence + 1;
-            self.apply(record.view.kind, payload)
+            self.apply(record.lsn, record.view.kind, payload)
                 .ok_or(Error::Damaged { lsn: record.lsn, cause: "not a valid system record" })?;
         }
         Ok(())
     }
 
     /// Applies one record; the same for the same record, whenever it happens.
-    pub(crate) fn apply(&mut self, kind: RecordKind, payload: &[u8]) -> Option<()> {
+    pub(crate) fn apply(&mut self, lsn: Lsn, kind: RecordKind, payload: &[u8]) -> Option<()> {
         match kind {
-            RecordKind::STREAM_CREATED if payload.first() == Some(&KEYSPACE) => {
+            RecordKind::ERASURE if payload.get(1) == Some(&SUBJECT) => {
+                self.subjects.note_shredded(ShredRecord::decode(payload)?, lsn);
+            }
+            RecordKind::ERASURE => {
+                let erasure = ErasureRecord::decode(payload)?;
+                if erasure.records.last().is_none_or(|last| last.lsn >= lsn) {
+                    return None;
+                }
+                for place in erasure.records {
+                    self.erased.note(place.lsn, lsn);
+                    self.heads.note(place);
+                }
+            }
+            RecordKind::STREAM_CREATED
+                if matches!(payload.first(), Some(&(KEYSPACE | SEALED_KEYSPACE))) =>
+            {
                 let created = KeyspaceCreated::decode(payload)?;
+                if created.by_subject {
+                    self.subjects.note_stream(created.stream);
+                }
                 let next = created.stream.get().checked_add(1)?;
                 self.next_stream = self.next_stream.max(next);
                 self.keyspaces.insert(created.name, created.stream);
@@ -120,6 +147,10 @@ impl View {
                 let next = meta.first_stream.get().checked_add(meta.config.partitions)?;
                 self.next_stream = self.next_stream.max(next);
                 self.next_topic_id = self.next_topic_id.max(meta.id.checked_add(1)?);
+                if meta.config.by_subject {
+                    let streams = meta.first_stream.get()..next;
+                    streams.for_each(|stream| self.subjects.note_stream(StreamId::new(stream)));
+                }
                 self.topics.insert(meta.name.clone(), Arc::new(TopicEntry::new(meta)));
             }
             RecordKind::STREAM_DROPPED => {

@@ -4,6 +4,7 @@
 mod asynchronous;
 mod auth;
 mod commands;
+mod erasure;
 mod figures;
 mod keys;
 mod membership;
@@ -16,6 +17,7 @@ mod proofs;
 mod retention;
 mod snapshot;
 mod space;
+mod subjects;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -136,7 +136,7 @@ fn heads_that_were_signed_are_consistent_with_each_other() {
         let engine = open(&vfs);
         fill(&engine, 1 + round * 13);
         let proofs = engine.proofs().expect("opens");
-        proofs.set_policy(Policy { record_every: None }).expect("sets");
+        proofs.set_policy(Policy { record_every: None, ..Policy::default() }).expect("sets");
         let signed = proofs.checkpoint().expect("signs");
         let again = proofs.checkpoint().expect("signs");
         assert_eq!(signed, again, "nothing came between");
@@ -312,7 +312,7 @@ fn checkpoints_are_written_into_the_log_by_policy() {
     let engine = open(&vfs);
     fill(&engine, 30);
     let proofs = engine.proofs().expect("opens");
-    proofs.set_policy(Policy { record_every: Some(20) }).expect("sets");
+    proofs.set_policy(Policy { record_every: Some(20), ..Policy::default() }).expect("sets");
     let signed = proofs.checkpoint().expect("signs");
     let end = engine.log().visible_end();
     proofs.checkpoint().expect("signs");
@@ -323,6 +323,66 @@ fn checkpoints_are_written_into_the_log_by_policy() {
     let checkpoint: Checkpoint = note.text().parse().expect("a checkpoint");
     assert_eq!(*checkpoint.head(), signed.head);
     note.verify(&[proofs.verifier().expect("key")]).expect("signed");
+}
+
+#[test]
+fn heads_are_recorded_without_being_asked_for_when_their_number_or_time_has_come() {
+    let (vfs, clock) = (MemVfs::new(), Arc::new(ManualClock::default()));
+    let config =
+        LogConfig { background: false, durability: Durability::Buffered, ..LogConfig::default() };
+    let log = Log::options().vfs(Arc::new(vfs.clone())).clock(clock.clone()).config(config);
+    let engine = Engine::options().log(log).open().expect("opens");
+    let heads = || {
+        let mut scan = engine.log().scan(Lsn::ZERO);
+        let mut heads = Vec::new();
+        while let Some(record) = scan.next_record().expect("reads") {
+            if record.view.kind == RecordKind::TREE_HEAD {
+                heads.push((record.view.sequence, record.lsn.get()));
+            }
+        }
+        heads
+    };
+    fill(&engine, 50);
+    engine.maintain().expect("maintains");
+    let proofs = engine.proofs().expect("opens");
+    let after = Some(std::time::Duration::from_secs(60));
+    proofs.set_policy(Policy { record_every: Some(40), record_after: after }).expect("sets");
+    proofs.catch_up().expect("catches up");
+    assert_eq!(heads(), [], "no key is made for it");
+    proofs.verifier().expect("makes a key");
+
+    // By their number, and only what is on the disk.
+    engine.log().sync().expect("syncs");
+    proofs.catch_up().expect("catches up");
+    let [(size, lsn)] = heads()[..] else { panic!("{:?}", heads()) };
+    assert!(size >= 40 && size <= lsn);
+    assert!(proofs.last_signed().expect("reads").is_some_and(|head| head.size == size));
+    let end = engine.log().visible_end();
+    for _ in 0..3 {
+        engine.maintain().expect("maintains");
+    }
+    assert_eq!(engine.log().visible_end(), end, "its own record is not news");
+
+    // By the time, when there is something new.
+    clock.advance(std::time::Duration::from_secs(61));
+    engine.maintain().expect("maintains");
+    assert_eq!(heads().len(), 1, "nothing new");
+    fill(&engine, 3);
+    engine.log().sync().expect("syncs");
+    engine.maintain().expect("maintains");
+    assert_eq!(heads().len(), 2);
+    fill(&engine, 3);
+    engine.log().sync().expect("syncs");
+    clock.advance(std::time::Duration::from_secs(59));
+    engine.maintain().expect("maintains");
+    assert_eq!(heads().len(), 2, "too early");
+    for (size, lsn) in heads() {
+        let root = proofs.root_at(size).expect("root");
+        let record = engine.log().read(Lsn::new(lsn)).expect("reads");
+        let note = Note::parse(&record.payload.expect("there")).expect("a note");
+        let checkpoint: Checkpoint = note.text().parse().expect("a checkpoint");
+        assert_eq!(checkpoint.head().root, root);
+    }
 }
 
 #[test]

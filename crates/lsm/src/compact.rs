@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cairn_vfs::Vfs;
 
 use crate::Result;
-use crate::entry::Entry;
+use crate::entry::{Entry, Redact};
 use crate::levels::Levels;
 use crate::merge::Merge;
 use crate::table::{Built, Table, TableBuilder, TableOptions};
@@ -127,6 +127,7 @@ pub(crate) struct Job {
     oldest: u64,
     /// Keys that were dropped whole.
     forgotten: Vec<(Bytes, Bytes)>,
+    redactor: Option<Arc<dyn Redact>>,
     /// The last version that is kept: takes in the weights of those dropped behind it.
     pending: Option<Entry>,
     key: Vec<u8>,
@@ -147,7 +148,12 @@ pub(crate) struct Output<'a> {
 }
 
 impl Job {
-    pub(crate) fn new(plan: Plan, oldest: u64, forgotten: Vec<(Bytes, Bytes)>) -> Self {
+    pub(crate) fn new(
+        plan: Plan,
+        oldest: u64,
+        forgotten: Vec<(Bytes, Bytes)>,
+        redactor: Option<Arc<dyn Redact>>,
+    ) -> Self {
         let merge = Merge::new(plan.runs.iter().cloned());
         Self {
             plan,
@@ -155,6 +161,7 @@ impl Job {
             started: false,
             oldest,
             forgotten,
+            redactor,
             pending: None,
             key: Vec::new(),
             has_visible: false,
@@ -202,7 +209,11 @@ impl Job {
                     pending.weight += weight;
                 }
             } else {
-                let entry = entry.to_entry();
+                let redacted = self.redactor.as_ref().and_then(|redact| redact.redact(&entry));
+                let mut entry = entry.to_entry();
+                if let Some(value) = redacted {
+                    entry.value = value.into();
+                }
                 self.keep(Some(entry), output)?;
             }
             self.merge.advance()?;

@@ -31,6 +31,13 @@ pub trait Version: Clone + Send + Sync + std::fmt::Debug + 'static {
     fn heap_len(&self) -> usize;
 }
 
+/// Knows which versions must give up their content.
+pub trait Redact: Send + Sync + std::fmt::Debug {
+    /// What [`EntryRef::value`] is to be from now on; `None` when it stays as it is. Asking again
+    /// about what it gave must give `None`.
+    fn redact(&self, entry: &EntryRef<'_>) -> Option<Vec<u8>>;
+}
+
 /// A version in a block of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryRef<'a> {

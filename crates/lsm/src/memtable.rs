@@ -235,6 +235,17 @@ impl<V: Version> Memtable<V> {
         self.add(Slot::new(Bytes::copy_from_slice(key), history, base));
     }
 
+    /// Puts others in the place of versions of a key where `change` has one; they keep sequence,
+    /// weight and reference.
+    pub(crate) fn amend(&mut self, key: &[u8], change: &mut dyn FnMut(&V) -> Option<V>) {
+        let Some(number) = self.number(key) else { return };
+        let slot = self.slot_mut(number);
+        let before = slot.history.heap_len();
+        slot.history.amend(change);
+        let after = slot.history.heap_len();
+        self.len = (self.len + after).saturating_sub(before);
+    }
+
     fn remove(&mut self, number: u32) {
         let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
         if slot.ordered {

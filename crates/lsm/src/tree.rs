@@ -17,11 +17,14 @@ mod hot;
 mod open;
 mod options;
 mod points;
+mod redact;
 mod scan;
 
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -30,7 +33,7 @@ use cairn_vfs::Vfs;
 
 use crate::bounds::Bounds;
 use crate::compact::Job;
-use crate::entry::Version;
+use crate::entry::{Redact, Version};
 use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
@@ -66,6 +69,8 @@ pub struct Tree<V> {
     oldest: AtomicU64,
     read_only: bool,
     forgotten: Mutex<Vec<(Bytes, Bytes)>>,
+    /// Whom merges ask what versions must give up.
+    redactor: OnceLock<Arc<dyn Redact>>,
     /// Where the turn of the tables of a level goes on.
     compact_after: Mutex<Vec<u8>>,
     /// Tags of keys that were looked for in tables: the second time they are taken into memory.

@@ -99,6 +99,14 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The value was erased; the version is still there.
+    #[error("the value in record {lsn} was erased{}", authority(*by))]
+    Erased {
+        /// The record that held it.
+        lsn: Lsn,
+        /// The record that authorised it; nothing when the log names none.
+        by: Option<Lsn>,
+    },
     /// A record of the log that holds no valid change although its checksums are right.
     #[error("record {lsn} of the log is no valid change: {cause}")]
     Damaged {
@@ -107,12 +115,24 @@ pub enum Error {
         /// What is wrong with it.
         cause: &'static str,
     },
+    /// A value could not be sealed or opened.
+    #[error("{cause}")]
+    Sealing {
+        /// What the caller can do next.
+        kind: ErrorKind,
+        /// What went wrong.
+        cause: String,
+    },
     /// The index failed: its tables are damaged, or the file system refused.
     #[error(transparent)]
     Index(std::sync::Arc<cairn_lsm::Error>),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] cairn_segment::Error),
+}
+
+fn authority(by: Option<Lsn>) -> String {
+    by.map_or_else(String::new, |by| format!(" by record {by}"))
 }
 
 fn shown(key: &Bytes) -> String {
@@ -136,9 +156,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Compacted { .. } | Self::KeyNotFound { .. } | Self::LeaseNotFound { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::Compacted { .. }
+            | Self::KeyNotFound { .. }
+            | Self::LeaseNotFound { .. }
+            | Self::Erased { .. } => ErrorKind::NotFound,
             Self::FutureRevision { .. }
             | Self::EmptyKey
             | Self::DuplicateKey { .. }
@@ -150,6 +171,7 @@ impl Error {
             | Self::TooLarge { .. } => ErrorKind::Invalid,
             Self::LeaseExists { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Sealing { kind, .. } => *kind,
             Self::Index(error) => error.kind(),
             Self::Log(error) => error.kind(),
         }

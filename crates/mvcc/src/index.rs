@@ -31,7 +31,7 @@ pub(crate) struct Index {
 }
 
 /// The key of the ordered store.
-fn with_key<T>(space: StreamId, key: &[u8], call: impl FnOnce(&[u8]) -> T) -> T {
+pub(crate) fn with_key<T>(space: StreamId, key: &[u8], call: impl FnOnce(&[u8]) -> T) -> T {
     let number = space.get().to_be_bytes();
     let len = SPACE_LEN + key.len();
     if len <= SHORT_LEN {

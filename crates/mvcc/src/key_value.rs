@@ -7,6 +7,8 @@ use cairn_codec::varint;
 use cairn_lsm::EntryRef;
 use cairn_types::Lsn;
 
+use crate::erased::{Erasure, Held};
+
 /// Number of a lease; 0 stands for none. etcd's clients also use negative ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LeaseId(i64);
@@ -45,7 +47,7 @@ impl fmt::Display for LeaseId {
 pub struct KeyValue {
     /// The key.
     pub key: Bytes,
-    /// The value; empty when only keys were asked for, or when it was erased.
+    /// The value; empty when only keys were asked for, and when it was erased.
     pub value: Bytes,
     /// Revision that created the key's current generation.
     pub create_revision: u64,
@@ -55,6 +57,21 @@ pub struct KeyValue {
     pub version: u64,
     /// Attached lease, or [`LeaseId::NONE`].
     pub lease: LeaseId,
+    /// That the value was erased; only what was asked for with values says so.
+    pub erased: Option<Erasure>,
+}
+
+impl KeyValue {
+    /// The value.
+    ///
+    /// # Errors
+    /// [`Error::Erased`](crate::Error::Erased).
+    pub fn into_value(self) -> crate::Result<Bytes> {
+        match self.erased {
+            None => Ok(self.value),
+            Some(erasure) => Held::Erased(erasure).value(),
+        }
+    }
 }
 
 /// Where a version's value is.
@@ -64,6 +81,8 @@ pub(crate) enum Place {
     Inline(Bytes),
     /// In the log, in the version's record.
     Log,
+    /// Nowhere: it was erased.
+    Erased,
 }
 
 /// Values up to this many bytes are kept in memory beside the key.
@@ -92,7 +111,8 @@ impl Version {
         self.version == 0
     }
 
-    pub(crate) fn with_value(&self, key: Bytes, value: Bytes) -> KeyValue {
+    pub(crate) fn with_value(&self, key: Bytes, held: Held) -> KeyValue {
+        let (value, erased) = held.parts();
         KeyValue {
             key,
             value,
@@ -100,15 +120,17 @@ impl Version {
             mod_revision: self.main,
             version: self.version,
             lease: self.lease,
+            erased,
         }
     }
 }
 
 const TAG_LOG: u8 = 0;
 const TAG_INLINE: u8 = 1;
+const TAG_ERASED: u8 = 2;
 
-/// In a table: revisions since the creation, version and lease as varints, a tag, and after tag 1
-/// the value.
+/// In a table: revisions since the creation, version and lease as varints, a tag (0 the
+/// value is in the log, 1 it follows, 2 it was erased), and after tag 1 the value.
 impl cairn_lsm::Version for Version {
     fn sequence(&self) -> u64 {
         self.main
@@ -128,6 +150,7 @@ impl cairn_lsm::Version for Version {
         varint::put(out, varint::zigzag(self.lease.get()));
         match &self.place {
             Place::Log => out.push(TAG_LOG),
+            Place::Erased => out.push(TAG_ERASED),
             Place::Inline(value) => {
                 out.push(TAG_INLINE);
                 out.extend_from_slice(value);
@@ -143,6 +166,7 @@ impl cairn_lsm::Version for Version {
         let (tag, value) = at.split_first()?;
         let place = match *tag {
             TAG_LOG if value.is_empty() => Place::Log,
+            TAG_ERASED if value.is_empty() => Place::Erased,
             TAG_INLINE if share => Place::Inline(entry.share(entry.value.len() - value.len())),
             TAG_INLINE => Place::Inline(Bytes::copy_from_slice(value)),
             _ => return None,
@@ -158,7 +182,7 @@ impl cairn_lsm::Version for Version {
     fn heap_len(&self) -> usize {
         match &self.place {
             Place::Inline(value) => value.len(),
-            Place::Log => 0,
+            Place::Log | Place::Erased => 0,
         }
     }
 }

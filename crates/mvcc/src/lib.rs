@@ -34,6 +34,7 @@
 
 mod anchors;
 mod compact;
+mod erased;
 mod error;
 mod fingerprint;
 mod hashes;
@@ -49,6 +50,7 @@ mod range;
 mod record;
 mod records;
 mod request;
+mod sealer;
 mod store;
 mod transaction;
 mod turn;
@@ -57,6 +59,7 @@ mod watch;
 
 pub use cairn_lsm::{TreeOptions, TreeStats};
 pub use compact::Compacted;
+pub use erased::{Erased, Erasure};
 pub use error::{Error, Result};
 pub use key_value::{KeyValue, LeaseId};
 pub use lease::{LeaseInfo, LeaseRestart};
@@ -66,6 +69,7 @@ pub use request::{
     Compare, CompareOp, CompareTarget, DeleteRange, Order, Put, Range, RangeRequest, SortBy, Txn,
     TxnOp,
 };
+pub use sealer::ValueSealer;
 pub use store::{Options, Stats, Store, Submitted};
 pub use transaction::{Isolation, Transaction};
 pub use txn::{DeleteResponse, PutResponse, TxnResponse, TxnResult};

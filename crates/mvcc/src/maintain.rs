@@ -78,7 +78,7 @@ impl Maintenance {
         self.signal.changed.notify_one();
     }
 
-    fn flush_lock(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn flush_lock(&self) -> MutexGuard<'_, ()> {
         self.flush.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

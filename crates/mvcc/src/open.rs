@@ -10,8 +10,9 @@ use cairn_lsm::{Opened, Position, Tree};
 use cairn_segment::{Log, RecordRef};
 use cairn_types::{ErrorKind, Lsn};
 
+use crate::erased::Erased;
 use crate::index::Index;
-use crate::key_value::{LeaseId, Version, place_of};
+use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::Leases;
 use crate::maintain::{Maintenance, fits};
 use crate::notes::Notes;
@@ -19,7 +20,7 @@ use crate::record::{CompactionRecord, LeaseRecord};
 use crate::records::LogRecords;
 use crate::store::{Shared, WriteState};
 use crate::turn::Turn;
-use crate::{Error, Options, Result, Store};
+use crate::{Error, Options, Result, Store, ValueSealer};
 
 /// The revision of a store that was never written to.
 const FIRST_REVISION: u64 = 1;
@@ -38,10 +39,25 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(log: Log, options: Options) -> Result<Self> {
+        Self::open_erasing(log, options, Arc::default(), None)
+    }
+
+    /// Opens the keys of a log of which some records are erased, as somebody else read from it,
+    /// and the values of some keyspaces sealed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_erasing(
+        log: Log,
+        options: Options,
+        erased: Arc<Erased>,
+        sealer: Option<Arc<dyn ValueSealer>>,
+    ) -> Result<Self> {
         let (mut tree, opened) = open_tables(&log, &options)?;
         let mut seed = [0; 8];
         log.rng().fill(&mut seed);
         tree.remember_places(u64::from_le_bytes(seed), Arc::new(LogRecords(log.clone())));
+        tree.redact_by(erased.clone());
         let notes = match opened.position.lsn {
             0 => Notes { current: FIRST_REVISION, ..Notes::default() },
             _ => Notes::decode(&opened.notes).ok_or(Error::Damaged {
@@ -60,6 +76,8 @@ impl Store {
         let shared = Shared {
             index: Index::new(tree, opened.sequence, notes.anchors),
             options,
+            erased,
+            sealer,
             write: Mutex::new(state),
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),
@@ -126,6 +144,7 @@ impl Store {
         let mut leases = self.leases();
         let mut replay = Replay {
             index: &self.shared.index,
+            erased: &self.shared.erased,
             leases: &mut leases,
             current: state.current,
             oldest: self.compact_revision(),
@@ -188,6 +207,7 @@ fn open_tables(log: &Log, options: &Options) -> Result<(Tree<Version>, Opened)> 
 /// with afterwards.
 struct Replay<'a> {
     index: &'a Index,
+    erased: &'a Erased,
     leases: &'a mut Leases,
     current: u64,
     oldest: u64,
@@ -211,9 +231,10 @@ impl Replay<'_> {
                 if facts.version == 0 {
                     return Err(damaged("a put of version 0"));
                 }
-                let place = match record.payload() {
+                let is_erased = self.erased.by(record.lsn).is_some();
+                let place = match record.payload().filter(|_| !is_erased) {
                     Some(value) => place_of(value),
-                    None => place_of(&[]),
+                    None => Place::Erased,
                 };
                 self.change(record, |main, lsn| Version {
                     main,

@@ -17,10 +17,19 @@ pub(crate) struct Planned {
     pub(crate) key: Bytes,
     /// `None` deletes.
     pub(crate) value: Option<(Bytes, PayloadHash)>,
+    /// What is logged in the value's place when it is sealed.
+    pub(crate) sealed: Option<(Bytes, PayloadHash)>,
     pub(crate) create: u64,
     pub(crate) version: u64,
     pub(crate) lease: LeaseId,
     pub(crate) before: Before,
+}
+
+impl Planned {
+    /// What is logged.
+    pub(crate) fn stored(&self) -> Option<&(Bytes, PayloadHash)> {
+        self.sealed.as_ref().or(self.value.as_ref())
+    }
 }
 
 /// Up to this many changes are looked through one by one: most transactions are smaller, and
@@ -118,6 +127,7 @@ impl Seen<'_> {
                 mod_revision: main,
                 version: change.version,
                 lease: change.lease,
+                erased: None,
             }),
         }
     }

@@ -127,7 +127,8 @@ impl Planner<'_> {
     /// Writes a key.
     ///
     /// # Errors
-    /// As the kinds say; [`Error::DuplicateKey`] when this transaction changed the key already.
+    /// As the kinds say; [`Error::Erased`] when an erased value is to be kept;
+    /// [`Error::DuplicateKey`] when this transaction changed the key already.
     pub fn put(&mut self, put: &Put) -> Result<PutResponse> {
         self.check_put(put)?;
         if self.overlay.get(put.space, &put.key).is_some() {
@@ -141,18 +142,30 @@ impl Planner<'_> {
             Some((seen.create(), seen.version() + 1, candidate))
         })?;
         let (create, version, candidate) = found.unwrap_or((revision, 1, None));
-        let previous = candidate.map(|found| self.values.resolve(found, true)).transpose()?;
+        let previous =
+            candidate.map(|found| self.values.resolve(put.space, found, true)).transpose()?;
         let value = match &previous {
             Some(previous) if put.ignore_value => {
-                let hash = cairn_codec::hash::payload(&previous.value);
-                (previous.value.clone(), hash)
+                let value = previous.clone().into_value()?;
+                let hash = cairn_codec::hash::payload(&value);
+                (value, hash)
             }
             _ => (put.value.clone(), self.hashes.get(put)),
+        };
+        let sealer = self.values.sealer.filter(|sealer| sealer.seals(put.space));
+        let sealed = match sealer {
+            None => None,
+            Some(sealer) => {
+                let sealed = sealer.seal(put.space, &put.key, &value.0)?;
+                let hash = cairn_codec::hash::payload(&sealed);
+                Some((sealed, hash))
+            }
         };
         self.overlay.push(Planned {
             space: put.space,
             key: put.key.clone(),
             value: Some(value),
+            sealed,
             create,
             version,
             lease: if put.ignore_lease { before.lease } else { put.lease },
@@ -190,7 +203,7 @@ impl Planner<'_> {
         }
         let prev_kvs = previous
             .into_iter()
-            .map(|candidate| self.values.resolve(candidate, true))
+            .map(|candidate| self.values.resolve(delete.space, candidate, true))
             .collect::<Result<_>>()?;
         let deleted = keys.len() as u64;
         for key in keys {
@@ -206,6 +219,7 @@ impl Planner<'_> {
             space,
             key,
             value: None,
+            sealed: None,
             create: 0,
             version: 0,
             lease,
@@ -225,7 +239,7 @@ impl Planner<'_> {
     /// The batch: leases first, then keys in order, then what was attached.
     pub(crate) fn draft(&self) -> Result<Draft> {
         let changes = self.overlay.changes();
-        let bytes = changes.iter().filter_map(|change| Some(change.value.as_ref()?.0.len())).sum();
+        let bytes = changes.iter().filter_map(|change| Some(change.stored()?.0.len())).sum();
         let mut draft = Draft::with_capacity(changes.len() + self.extra.len() + 1, bytes);
         for lease in &self.lease_records {
             let (kind, id) = match lease {
@@ -256,7 +270,7 @@ impl Planner<'_> {
                 facts,
                 ..RecordDraft::new(kind, change.space)
             };
-            match &change.value {
+            match change.stored() {
                 Some((value, hash)) => draft.push_hashed(record, value, *hash)?,
                 None => draft.push(record, b"")?,
             }

@@ -2,8 +2,9 @@
 //! through many keys without holding anything back.
 
 use bytes::Bytes;
-use cairn_types::StreamId;
+use cairn_types::{Lsn, StreamId};
 
+use crate::erased::Held;
 use crate::key_value::{KeyValue, Place, Version};
 use crate::overlay::{Candidate, View};
 use crate::request::{Order, Range, RangeRequest, SortBy};
@@ -94,7 +95,7 @@ pub(crate) fn finish(
     }
     let mut kvs = candidates
         .into_iter()
-        .map(|candidate| values.resolve(candidate, !request.keys_only))
+        .map(|candidate| values.resolve(request.space, candidate, !request.keys_only))
         .collect::<Result<Vec<_>>>()?;
     if by_value {
         kvs.sort_by(|a, b| a.value.cmp(&b.value));
@@ -215,8 +216,9 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some((key, version)) = self.ready.next() {
-                let values = Values::published(self.store.log());
-                return Some(values.read(&version).map(|value| version.with_value(key, value)));
+                let values = self.store.values();
+                let held = values.read(self.space, &key, &version);
+                return Some(held.map(|held| version.with_value(key, held)));
             }
             if self.done {
                 return None;
@@ -231,22 +233,48 @@ impl Iterator for Scan {
 
 impl Values<'_> {
     /// A result with its value.
-    pub(crate) fn resolve(&self, candidate: Candidate, with_value: bool) -> Result<KeyValue> {
+    pub(crate) fn resolve(
+        &self,
+        space: StreamId,
+        candidate: Candidate,
+        with_value: bool,
+    ) -> Result<KeyValue> {
         match candidate {
             Candidate::Ready(kv) if with_value => Ok(kv),
             Candidate::Ready(kv) => Ok(KeyValue { value: Bytes::new(), ..kv }),
             Candidate::Stored(key, version) => {
-                let value = if with_value { self.read(&version)? } else { Bytes::new() };
-                Ok(version.with_value(key, value))
+                let no_value = || Ok(Held::Value(Bytes::new()));
+                let held = if with_value { self.read(space, &key, &version) } else { no_value() };
+                Ok(version.with_value(key, held?))
             }
         }
     }
 
     /// The value of a version: from memory, or from its record.
-    pub(crate) fn read(&self, version: &Version) -> Result<Bytes> {
-        match &version.place {
-            Place::Inline(value) => Ok(value.clone()),
-            Place::Log => self.read_log(version.lsn),
+    pub(crate) fn read(&self, space: StreamId, key: &[u8], version: &Version) -> Result<Held> {
+        if version.is_tombstone() {
+            return Ok(Held::Value(Bytes::new()));
+        }
+        let erased = self.erased.erasure(version.lsn);
+        if erased.by.is_some() {
+            return Ok(Held::Erased(erased));
+        }
+        let held = match &version.place {
+            Place::Inline(value) => Held::Value(value.clone()),
+            Place::Erased => Held::Erased(erased),
+            Place::Log => self.read_log(version.lsn)?,
+        };
+        self.opened(space, key, version.lsn, held)
+    }
+
+    /// A value as readers see it: opened if it was sealed.
+    pub(crate) fn opened(&self, space: StreamId, key: &[u8], lsn: Lsn, held: Held) -> Result<Held> {
+        match (held, self.sealer.filter(|sealer| sealer.seals(space))) {
+            (Held::Value(stored), Some(sealer)) => {
+                let opened = sealer.open(space, key, lsn, &stored)?;
+                Ok(opened.map_or_else(Held::Erased, Held::Value))
+            }
+            (held, _) => Ok(held),
         }
     }
 }

@@ -40,7 +40,7 @@ fn version_of(record: &RecordRef<'_>, key: &[u8], share: bool) -> Found<Version>
                 // Read and let go of, of whatever length.
                 Some(_) if share => Place::Inline(record.payload_bytes().unwrap_or_default()),
                 Some(value) => place_of(value),
-                None => Place::Log,
+                None => Place::Erased,
             },
         },
         (RecordKind::DELETE, _) => Version::tombstone(main, lsn),

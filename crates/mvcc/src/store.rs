@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cairn_segment::{Appended, Expect, Log, Ticket};
 use cairn_types::{Lsn, StreamId};
 
+use crate::erased::{Erased, Held};
 use crate::hashes::Hashes;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
@@ -21,7 +22,7 @@ use crate::record::LeaseRecord;
 use crate::request::{DeleteRange, Put, Range, RangeRequest, Txn};
 use crate::turn::Turn;
 use crate::txn::{DeleteResponse, PutResponse, TxnResponse};
-use crate::{Error, KeyValue, RangeResponse, Result, TreeOptions};
+use crate::{Error, KeyValue, RangeResponse, Result, TreeOptions, ValueSealer};
 
 /// How a store behaves.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,9 @@ pub struct Store {
 pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) options: Options,
+    /// Values that nobody reads any more.
+    pub(crate) erased: Arc<Erased>,
+    pub(crate) sealer: Option<Arc<dyn ValueSealer>>,
     pub(crate) write: Mutex<WriteState>,
     pub(crate) index: Index,
     pub(crate) maintenance: Maintenance,
@@ -134,28 +138,30 @@ pub struct Stats {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
     log: &'a Log,
+    pub(crate) erased: &'a Erased,
+    pub(crate) sealer: Option<&'a dyn ValueSealer>,
     unpublished: Option<&'a VecDeque<(Lsn, Bytes)>>,
 }
 
-impl<'a> Values<'a> {
-    pub(crate) fn published(log: &'a Log) -> Self {
-        Self { log, unpublished: None }
-    }
-
-    /// The payload of a record; empty when it was erased.
-    pub(crate) fn read_log(&self, lsn: Lsn) -> Result<Bytes> {
+impl Values<'_> {
+    /// The payload of a record.
+    pub(crate) fn read_log(&self, lsn: Lsn) -> Result<Held> {
         if let Some(recent) = self.unpublished
             && let Ok(place) = recent.binary_search_by_key(&lsn, |(at, _)| *at)
             && let Some((_, value)) = recent.get(place)
         {
-            return Ok(value.clone());
+            return Ok(Held::Value(value.clone()));
         }
+        let held = |value| match value {
+            Some(value) => Held::Value(value),
+            None => Held::Erased(self.erased.erasure(lsn)),
+        };
         if let Ok(Some(value)) = self.log.look_at(lsn, |record| record.payload_bytes()) {
-            return Ok(value.unwrap_or_default());
+            return Ok(held(value));
         }
         let mut scan = self.log.scan(lsn);
         match scan.next_record()? {
-            Some(record) => Ok(record.payload_bytes().unwrap_or_default()),
+            Some(record) => Ok(held(record.payload_bytes())),
             None => Err(Error::Damaged { lsn, cause: "the record is not to be had" }),
         }
     }
@@ -178,6 +184,12 @@ impl Store {
     #[must_use]
     pub fn compact_revision(&self) -> u64 {
         self.shared.oldest.load(Ordering::Acquire)
+    }
+
+    /// Values that the log shows to readers.
+    pub(crate) fn values(&self) -> Values<'_> {
+        let sealer = self.shared.sealer.as_deref();
+        Values { log: &self.shared.log, erased: &self.shared.erased, sealer, unpublished: None }
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -235,22 +247,24 @@ impl Store {
     /// The newest value of a key, without its facts: the cheapest read.
     ///
     /// # Errors
-    /// The log's, when the value has to be read from it.
+    /// [`Error::Erased`]; the log's, when the value has to be read from it.
     pub fn value(&self, space: StreamId, key: &[u8]) -> Result<Option<Bytes>> {
         let found = self.read_at(0, |revision| {
             self.index().with_version(space, key, revision, |version| {
                 version.map(|version| match &version.place {
-                    Place::Inline(value) => Ok(value.clone()),
-                    Place::Log => Err(version.lsn),
+                    Place::Inline(value) => (version.lsn, Some(Held::Value(value.clone()))),
+                    Place::Log | Place::Erased => (version.lsn, None),
                 })
             })
         })?;
-        let lsn = match found {
-            None => return Ok(None),
-            Some(Ok(value)) => return Ok(Some(value)),
-            Some(Err(lsn)) => lsn,
+        let Some((lsn, held)) = found else { return Ok(None) };
+        let erased = self.shared.erased.erasure(lsn);
+        let held = match held {
+            _ if erased.by.is_some() => Held::Erased(erased),
+            Some(held) => held,
+            None => self.values().read_log(lsn)?,
         };
-        Values::published(&self.shared.log).read_log(lsn).map(Some)
+        self.values().opened(space, key, lsn, held)?.value().map(Some)
     }
 
     /// A key as it was at a revision; 0 for the current one.
@@ -260,7 +274,7 @@ impl Store {
     pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
         let found = self.read_at(revision, |at| self.index().version(space, key, at))?;
         let Some(version) = found else { return Ok(None) };
-        let value = Values::published(&self.shared.log).read(&version)?;
+        let value = self.values().read(space, key, &version)?;
         Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
     }
 
@@ -276,7 +290,7 @@ impl Store {
             let view = View { index: self.index(), revision, overlay: None };
             Ok((revision, collect(&view, request)?))
         })?;
-        finish(found, request, &Values::published(&self.shared.log), current.max(revision))
+        finish(found, request, &self.values(), current.max(revision))
     }
 
     /// Writes a key and waits until that is as durable as the log's settings ask for.
@@ -315,11 +329,11 @@ impl Store {
     pub fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<KeyValue>> {
         let published = self.revision();
         let versions = self.index().history(space, key)?;
-        let values = Values::published(&self.shared.log);
+        let values = self.values();
         let visible = versions.iter().filter(|version| version.main <= published);
         visible
             .map(|version| {
-                let value = values.read(version)?;
+                let value = values.read(space, key, version)?;
                 Ok(version.with_value(Bytes::copy_from_slice(key), value))
             })
             .collect()
@@ -373,7 +387,7 @@ impl Store {
         let mut planner = Planner {
             index: self.index(),
             leases: &leases,
-            values: Values { log: &self.shared.log, unpublished: Some(&state.unpublished) },
+            values: Values { unpublished: Some(&state.unpublished), ..self.values() },
             base: state.current,
             oldest: self.compact_revision(),
             recent: RecentChanges { list: &state.recent, after: state.recent_after },
@@ -422,7 +436,7 @@ impl Store {
         if !overlay.is_empty() {
             let main = state.current + 1;
             for change in overlay.changes() {
-                let (value, at) = (change.value.as_ref(), Lsn::new(lsn));
+                let (value, at) = (change.stored(), Lsn::new(lsn));
                 let place = place_of(value.map_or(&[][..], |(value, _)| value));
                 if let (Place::Log, Some((value, _))) = (&place, value) {
                     state.unpublished.push_back((at, value.clone()));

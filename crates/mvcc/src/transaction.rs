@@ -97,7 +97,7 @@ impl Transaction {
         }
         let found = self.store.get_at(space, &key, self.snapshot)?;
         self.work.read_keys.insert((space, key));
-        Ok(found.map(|kv| kv.value))
+        found.map(KeyValue::into_value).transpose()
     }
 
     /// Reads a range in order of the keys, own writes included. Own writes have no facts:
@@ -126,6 +126,7 @@ impl Transaction {
                         mod_revision: 0,
                         version: 0,
                         lease: *lease,
+                        erased: None,
                     };
                     merged.insert(key.clone(), kv);
                 }

@@ -272,8 +272,8 @@ fn one_holds(
         CompareTarget::Lease(wanted) => lease.cmp(wanted),
         CompareTarget::Value(wanted) => {
             let Some((key, seen)) = seen else { return Ok(false) };
-            let found = planner.values.resolve(seen.to_candidate(key), true)?;
-            found.value.cmp(wanted)
+            let found = planner.values.resolve(compare.space, seen.to_candidate(key), true)?;
+            found.into_value()?.cmp(wanted)
         }
     };
     Ok(match compare.op {

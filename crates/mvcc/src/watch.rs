@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cairn_codec::RecordKind;
 use cairn_segment::Scan;
 use cairn_types::{Lsn, StreamId};
 
+use crate::erased::Held;
 use crate::key_value::LeaseId;
 use crate::request::Range;
+use crate::store::Values;
 use crate::{Error, KeyValue, Result, Store};
 
 /// Which changes a watcher does not want.
@@ -143,7 +146,9 @@ impl Watcher {
                         let wanted = record.view.stream == self.request.space
                             && record.view.key.is_some_and(|key| self.request.range.contains(key))
                             && wants(self.request.filter, kind);
-                        Some((record.view.sequence, wanted.then(|| change_of(&record))))
+                        let values = self.store.values();
+                        let change = wanted.then(|| change_of(&record, &values)).transpose()?;
+                        Some((record.view.sequence, change))
                     }
                 }
             };
@@ -239,16 +244,25 @@ fn wants(filter: WatchFilter, kind: RecordKind) -> bool {
     if kind == RecordKind::PUT { !filter.no_put } else { !filter.no_delete }
 }
 
-fn change_of(record: &cairn_segment::RecordRef<'_>) -> Change {
+fn change_of(record: &cairn_segment::RecordRef<'_>, values: &Values<'_>) -> Result<Change> {
     let deleted = record.view.kind == RecordKind::DELETE;
     let facts = record.view.facts.unwrap_or_default();
+    let erasure = values.erased.erasure(record.lsn);
+    let key = record.key_bytes().unwrap_or_default();
+    let held = match record.payload_bytes().filter(|_| erasure.by.is_none()) {
+        _ if deleted => Held::Value(Bytes::new()),
+        None => Held::Erased(erasure),
+        Some(stored) => values.opened(record.view.stream, &key, record.lsn, Held::Value(stored))?,
+    };
+    let (value, erased) = held.parts();
     let kv = KeyValue {
-        key: record.key_bytes().unwrap_or_default(),
-        value: record.payload_bytes().unwrap_or_default(),
+        key,
+        value,
+        erased,
         create_revision: facts.create_revision,
         mod_revision: record.view.sequence,
         version: facts.version,
         lease: LeaseId::new(facts.lease.cast_signed()),
     };
-    Change { deleted, kv, prev_kv: None }
+    Ok(Change { deleted, kv, prev_kv: None })
 }

@@ -92,7 +92,7 @@ fn a_key_is_never_missed_nor_read_older_on_its_way_between_memory_index_and_tabl
         let dir = tempfile::tempdir().expect("a directory");
         let store = open_with(dir.path(), hot_len);
         let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec();
-        let keys = 1500_u64;
+        let keys = 900_u64;
         let newest: Vec<AtomicU64> = (0..keys).map(|_| AtomicU64::new(0)).collect();
         let done = AtomicU64::new(0);
         std::thread::scope(|scope| {
@@ -118,7 +118,7 @@ fn a_key_is_never_missed_nor_read_older_on_its_way_between_memory_index_and_tabl
                 });
             }
             let mut random = 7_u64;
-            for round in 1..=12_000_u64 {
+            for round in 1..=6_000_u64 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let n = (random >> 33) % keys;
                 let mut value = vec![0; if n.is_multiple_of(5) { 300 } else { 60 }];
@@ -135,4 +135,24 @@ fn a_key_is_never_missed_nor_read_older_on_its_way_between_memory_index_and_tabl
             newest.iter().filter(|newest| newest.load(Ordering::Acquire) > 0).count() as u64
         });
     }
+}
+
+#[test]
+fn an_older_version_of_a_key_that_was_written_again_is_read_from_the_tables() {
+    let mut lab = crate::Lab::cramped();
+    lab.options.tree.hot_len = 1 << 20;
+    let store = lab.open();
+    let first = crate::put(&store, "key", "old");
+    for n in 0..200_u32 {
+        crate::put(&store, &format!("other{n}"), "value");
+    }
+    assert!(store.tree_stats().table_count > 0 && !store.tree_stats().is_complete);
+    let second = crate::put(&store, "key", "new");
+    let value = |revision| {
+        let found = store.get_at(S, b"key", revision).expect("reads");
+        found.map(|found| (found.value, found.version))
+    };
+    assert_eq!(value(first), Some(("old".into(), 1)));
+    assert_eq!(value(second - 1), Some(("old".into(), 1)));
+    assert_eq!(value(second), Some(("new".into(), 2)));
 }

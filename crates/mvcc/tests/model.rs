@@ -93,6 +93,7 @@ impl Model {
                 mod_revision: main,
                 version: fact.version,
                 lease: cairn_mvcc::LeaseId::new(fact.lease),
+                erased: None,
             })
             .collect();
         if expected == kvs {

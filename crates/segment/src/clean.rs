@@ -28,6 +28,9 @@ const WRITE_LEN: usize = 1 << 20;
 pub struct CleanOptions<'a> {
     /// Only segments that end at or before this LSN; `None` for all that are complete.
     pub before: Option<Lsn>,
+    /// Only segments for whose first LSN and the LSN after the last one this says yes; all
+    /// without it. The others are not read.
+    pub wanted: Option<&'a dyn Fn(Lsn, Lsn) -> bool>,
     /// Called with segments done and segments in all.
     pub progress: Option<&'a dyn Fn(usize, usize)>,
 }
@@ -112,6 +115,10 @@ impl Log {
             .iter()
             .take(segments.len().saturating_sub(1))
             .filter(|segment| options.before.is_none_or(|before| segment.end_lsn() <= before))
+            .filter(|segment| {
+                let (from, to) = (segment.header.base_lsn, segment.end_lsn());
+                options.wanted.is_none_or(|wanted| wanted(from, to))
+            })
             .cloned()
             .collect();
         let mut cleaned = Cleaned::default();

@@ -56,5 +56,5 @@ pub use retain::{Dropped, Retention};
 pub use snapshot::{Exported, Imported, Snapshot, SnapshotError, SnapshotImport, SnapshotOptions};
 pub use space::{SegmentStats, SpaceLimit};
 pub use verified::VerifiedRecord;
-pub use verify::{VerifyOptions, VerifyReport, verify_store};
+pub use verify::{OnErased, VerifyOptions, VerifyReport, verify_store};
 pub use watch::ListenerGuard;

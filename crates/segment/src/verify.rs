@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use cairn_codec::CodecRegistry;
 use cairn_vfs::{OpenMode, Vfs};
 
-pub use report::{VerifyOptions, VerifyReport};
+pub use report::{OnErased, VerifyOptions, VerifyReport};
 
 use self::segment::{Bounds, verify_segment};
 use crate::format::index_path;
@@ -66,7 +66,7 @@ fn verify_segments(
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = layout.segments.get(number) else { return };
             let bounds = Bounds::of(layout, number);
-            let outcome = verify_segment(file, &bounds, registry);
+            let outcome = verify_segment(file, &bounds, registry, options.on_erased);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.0 += file.len;
             if let Some(progress) = options.progress {

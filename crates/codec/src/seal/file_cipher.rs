@@ -60,6 +60,8 @@ pub enum FileKind {
     Checkpoint,
     /// A backup.
     Backup,
+    /// A payload about a subject; it is its own file.
+    Subject,
 }
 
 impl FileKind {
@@ -69,6 +71,7 @@ impl FileKind {
             Self::Table => 2,
             Self::Checkpoint => 3,
             Self::Backup => 4,
+            Self::Subject => 5,
         }
     }
 }

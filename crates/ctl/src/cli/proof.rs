@@ -73,6 +73,42 @@ pub struct Prove {
     pub space: Space,
 }
 
+/// What is to be erased.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// An event: TOPIC/PARTITION/OFFSET.
+    #[arg(long, value_name = "TOPIC/PART/OFFSET")]
+    pub event: Option<String>,
+    /// A key: its newest version, the one at --rev, or with --all every one.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The record at this place.
+    #[arg(long)]
+    pub lsn: Option<u64>,
+}
+
+/// Arguments of `erase`.
+#[derive(Debug, Args)]
+pub struct Erase {
+    #[command(flatten)]
+    pub target: Target,
+    /// The version that was current at this revision.
+    #[arg(long, requires = "key")]
+    pub rev: Option<u64>,
+    /// Every version of the key, with --rev those up to it; also compacted ones.
+    #[arg(long, requires = "key")]
+    pub all: bool,
+    /// Who asked and why. It stays in the log for ever: name nothing of what goes.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub space: Space,
+}
+
 /// Arguments of `verify-proof`.
 #[derive(Debug, Args)]
 pub struct VerifyProof {

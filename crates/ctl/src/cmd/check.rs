@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use anyhow::Result;
-use cairndb::engine::{OwnedSpace, SpaceOwner, SpaceReport};
+use cairndb::codec::RecordView;
+use cairndb::engine::{
+    Authorised, ErasedRecords, ErasureReport, OwnedSpace, SpaceOwner, SpaceReport,
+};
 use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
 use serde_json::json;
@@ -12,19 +15,68 @@ use super::{codecs, line, open_read_only, vfs};
 use crate::cli::{Cli, Inspect};
 use crate::exit::Damaged;
 
-fn run_verify(cli: &Cli) -> Result<VerifyReport> {
-    Ok(verify_store(&*vfs(cli)?, &codecs(cli)?, &VerifyOptions::default())?)
+fn run_verify(cli: &Cli) -> Result<(VerifyReport, Option<ErasureReport>)> {
+    let met = ErasedRecords::default();
+    let on_erased = |lsn: Lsn, record: &RecordView<'_>| met.note(lsn, record);
+    let options = VerifyOptions { on_erased: Some(&on_erased), ..VerifyOptions::default() };
+    let report = verify_store(&*vfs(cli)?, &codecs(cli)?, &options)?;
+    // Who erased what stands in records; a log that cannot be opened does not tell.
+    let erasures = match super::open_read_only_unchecked(cli, &cli.store) {
+        Ok(engine) if report.is_intact() => Some(engine.explain_erased(&met)?),
+        _ => None,
+    };
+    Ok((report, erasures))
 }
 
 /// Checks every byte.
 pub fn verify(cli: &Cli, out: &mut impl Write) -> Result<()> {
-    let report = run_verify(cli)?;
-    print_report(cli, &report, out)?;
-    if report.is_intact() { Ok(()) } else { Err(Damaged(report.damage.len()).into()) }
+    let (report, erasures) = run_verify(cli)?;
+    print_report(cli, &report, erasures.as_ref(), out)?;
+    let missing = erasures.map_or(0, |erasures| erasures.missing.len());
+    let bad = report.damage.len() + missing;
+    if bad == 0 { Ok(()) } else { Err(Damaged(bad).into()) }
+}
+
+/// Prints why payloads are not there.
+fn print_erasures(erasures: &ErasureReport, out: &mut impl Write) -> Result<()> {
+    for one in &erasures.authorised {
+        let Authorised { by, kind, reason, erased_count } = one;
+        line(out, format!("erased by record {by} ({kind}): {erased_count} records; {reason}"))?;
+    }
+    if erasures.retention_count > 0 {
+        line(out, format!("gone by retention: {} payloads", erasures.retention_count))?;
+    }
+    for lsn in &erasures.pending {
+        line(out, format!("erased but still in a file: record {lsn}; run `cairn maintain`"))?;
+    }
+    for lsn in &erasures.missing {
+        line(out, format!("missing: what record {lsn} held; no record says why"))?;
+    }
+    Ok(())
+}
+
+/// Why payloads are not there as JSON.
+fn erasures_value(erasures: &ErasureReport) -> serde_json::Value {
+    let places = |places: &[Lsn]| places.iter().map(|lsn| lsn.get()).collect::<Vec<_>>();
+    let authorised = erasures.authorised.iter().map(|one| {
+        json!({
+            "by": one.by.get(), "kind": one.kind.to_string(), "reason": one.reason,
+            "records": one.erased_count,
+        })
+    });
+    json!({
+        "authorised": authorised.collect::<Vec<_>>(), "retention": erasures.retention_count,
+        "pending": places(&erasures.pending), "missing": places(&erasures.missing),
+    })
 }
 
 /// Prints what verification found.
-pub fn print_report(cli: &Cli, report: &VerifyReport, out: &mut impl Write) -> Result<()> {
+pub fn print_report(
+    cli: &Cli,
+    report: &VerifyReport,
+    erasures: Option<&ErasureReport>,
+    out: &mut impl Write,
+) -> Result<()> {
     if cli.json {
         let damage: Vec<_> = report
             .damage
@@ -37,6 +89,8 @@ pub fn print_report(cli: &Cli, report: &VerifyReport, out: &mut impl Write) -> R
                 "intact": report.is_intact(), "segments": report.segment_count,
                 "batches": report.batch_count, "records": report.record_count,
                 "chain": report.chain.map(|chain| chain.to_string()), "damage": damage,
+                "erased": report.erased_count, "dropped": report.dropped_count,
+                "erasures": erasures.map(erasures_value),
             }),
         );
     }
@@ -56,6 +110,18 @@ pub fn print_report(cli: &Cli, report: &VerifyReport, out: &mut impl Write) -> R
             "{record_count} records in {batch_count} batches and {segment_count} segments, {len} bytes"
         ),
     )?;
+    let VerifyReport { erased_count, dropped_count, .. } = report;
+    if erased_count + dropped_count > 0 {
+        line(
+            out,
+            format!(
+                "{erased_count} of them without payload, of {dropped_count} only the leaf is left"
+            ),
+        )?;
+    }
+    if let Some(erasures) = erasures {
+        print_erasures(erasures, out)?;
+    }
     if let (true, Some(end), Some(chain)) = (report.is_intact(), report.end_lsn, report.chain) {
         line(out, format!("intact up to LSN {end}, chain {chain}"))?;
     }
@@ -189,8 +255,8 @@ pub fn doctor(cli: &Cli, out: &mut impl Write) -> Result<()> {
             line(out, format!("opens: no: {error:#}"))?;
         }
     }
-    let report = run_verify(cli)?;
-    print_report(cli, &report, out)?;
+    let (report, erasures) = run_verify(cli)?;
+    print_report(cli, &report, erasures.as_ref(), out)?;
     if !report.is_intact() {
         line(
             out,

@@ -143,7 +143,7 @@ pub fn get(cli: &Cli, args: &Get, out: &mut impl Write) -> Result<()> {
             return show::print(out, kv, cli.json, args.keys_only);
         }
         // The value alone, so that it can be piped on.
-        out.write_all(&kv.value)?;
+        out.write_all(&kv.clone().into_value()?)?;
         return Ok(out.write_all(b"\n")?);
     }
     for kv in &response.kvs {
@@ -232,7 +232,8 @@ pub fn history(cli: &Cli, args: &History, out: &mut impl Write) -> Result<()> {
         } else if kv.version == 0 {
             line(out, format!("{:>8}  deleted", kv.mod_revision))?;
         } else {
-            let value = String::from_utf8_lossy(&kv.value);
+            let value = show::shown(kv);
+            let value = String::from_utf8_lossy(&value);
             line(out, format!("{:>8}  version {:<4} {value}", kv.mod_revision, kv.version))?;
         }
     }

@@ -7,8 +7,8 @@ mod offline;
 mod shown;
 
 pub use dag::run as dag;
-pub use heads::{checkpoint, consistency, head, tiles, verify_against, vkey};
-pub use make::prove;
+pub use heads::{checkpoint, consistency, head, keys, tiles, verify_against, vkey};
+pub use make::{place_of, prove};
 pub use offline::verify_proof;
 pub use shown::tour;
 

@@ -1,11 +1,12 @@
 //! Keys as they are printed.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use cairndb::prelude::KeyValue;
+use cairndb::prelude::{KeyValue, Lsn};
 use serde_json::{Map, Value, json};
 
 /// Puts bytes into an object: as text, or in base64 with a field that says so.
@@ -34,6 +35,10 @@ pub fn value_of(kv: &KeyValue) -> Value {
         object.insert(name.to_owned(), number.into());
     }
     object.insert("lease".to_owned(), kv.lease.get().into());
+    if let Some(erased) = kv.erased {
+        object.insert("erased".to_owned(), true.into());
+        object.insert("erased_by".to_owned(), erased.by.map(Lsn::get).into());
+    }
     Value::Object(object)
 }
 
@@ -46,9 +51,18 @@ pub fn print(out: &mut impl Write, kv: &KeyValue, json: bool, keys_only: bool) -
     out.write_all(&kv.key)?;
     if !keys_only {
         out.write_all(b"\t")?;
-        out.write_all(&kv.value)?;
+        out.write_all(shown(kv).as_ref())?;
     }
     Ok(out.write_all(b"\n")?)
+}
+
+/// The value, or that it was erased.
+pub fn shown(kv: &KeyValue) -> Cow<'_, [u8]> {
+    match kv.erased.map(|erased| erased.by) {
+        None => Cow::Borrowed(&kv.value),
+        Some(None) => Cow::Borrowed(b"(erased)"),
+        Some(Some(by)) => Cow::Owned(format!("(erased by record {by})").into_bytes()),
+    }
 }
 
 /// A change of a watch as JSON.

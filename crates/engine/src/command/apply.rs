@@ -85,7 +85,7 @@ impl Engine {
                 Answer::Done
             }
             Command::CreateKeyspace { keyspace } => {
-                Answer::Created(self.create_keyspace_marked(keyspace.clone(), mark)?)
+                Answer::Created(self.create_keyspace_marked(keyspace.clone(), false, mark)?)
             }
             Command::DropKeyspace { keyspace } => {
                 self.drop_keyspace_marked(keyspace.as_str(), mark)?;
@@ -121,8 +121,8 @@ impl Engine {
 
     fn configure(&self, topic: &Topic, config: TopicConfig, at: u64) -> Result<Answer> {
         let mut meta = self.entry(topic.as_str())?.meta.clone();
-        let (partitions, compression) = (meta.config.partitions, meta.config.compression);
-        meta.config = TopicConfig { partitions, compression, ..config };
+        let TopicConfig { partitions, compression, by_subject, .. } = meta.config;
+        meta.config = TopicConfig { partitions, compression, by_subject, ..config };
         self.set_meta(meta, Some(at))?;
         Ok(Answer::Done)
     }
@@ -200,6 +200,7 @@ impl Engine {
             validate(std::slice::from_ref(&event.to_new_event()))?;
             let mut payload = Vec::new();
             envelope::encode(event.id, &event.headers, &event.data, &mut payload)?;
+            self.shared.subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
             records.push((stream, event, payload));
         }
         let submitted = self.keys().submit(&[], |planner| {

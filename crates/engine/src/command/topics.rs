@@ -22,7 +22,7 @@ impl Writer {
         .option(config.max_len, |out, len| {
             out.number(len);
         })
-        .bool(config.latest_by_key)
+        .u8(u8::from(config.latest_by_key) | u8::from(config.by_subject) << 1)
     }
 
     pub(super) fn event(&mut self, event: &EventCommand) -> &mut Self {
@@ -66,13 +66,14 @@ impl Reader<'_> {
             2 => Compression::Zstd { level: i32::try_from(self.signed()?).ok()? },
             codec => Compression::Custom(codec),
         };
-        Some(TopicConfig {
-            partitions,
-            compression,
-            max_age: self.option(Self::number)?.map(Duration::from_millis),
-            max_len: self.option(Self::number)?,
-            latest_by_key: self.bool()?,
-        })
+        let max_age = self.option(Self::number)?.map(Duration::from_millis);
+        let max_len = self.option(Self::number)?;
+        let flags = self.u8()?;
+        if flags > 3 {
+            return None;
+        }
+        let (latest_by_key, by_subject) = (flags & 1 != 0, flags & 2 != 0);
+        Some(TopicConfig { partitions, compression, max_age, max_len, latest_by_key, by_subject })
     }
 
     pub(super) fn event(&mut self) -> Option<EventCommand> {

@@ -135,6 +135,8 @@ impl Transaction {
         let id = event.id.unwrap_or_else(|| self.engine.fresh_id());
         let mut payload = Vec::new();
         envelope::encode(id, &event.headers, &event.data, &mut payload)?;
+        let subjects = &self.engine.shared.subjects;
+        subjects.seal_event(stream, event.key.as_deref(), &mut payload)?;
         let topic = entry.meta.name.clone();
         self.events.push(Planned { topic, partition, stream, id, event, payload });
         Ok(())

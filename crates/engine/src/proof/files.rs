@@ -7,7 +7,7 @@ use super::Result;
 
 /// A file's bytes, nothing when there is none. At most `len_max` and one more are read, so a
 /// caller sees that there is too much.
-pub(super) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
     let file = match vfs.open(path, OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -21,7 +21,7 @@ pub(super) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<V
 
 /// Whether the new content of a file must outlive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// It and its name are synced before this returns.
     Durably,
     /// It can be made again.
@@ -29,7 +29,7 @@ pub(super) enum Keep {
 }
 
 /// Puts a file in the place of another, whole or not at all. Files are made for the owner alone.
-pub(super) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Result<()> {
+pub(crate) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Result<()> {
     let temporary = format!("{path}.tmp");
     let dir = path::split(path).0;
     let file = match vfs.open(&temporary, OpenMode::CreateOrOpen) {
@@ -53,7 +53,7 @@ pub(super) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Re
 }
 
 /// Removes all files below a directory; the directories stay.
-pub(super) fn clear(vfs: &dyn Vfs, dir: &str) -> Result<()> {
+pub(crate) fn clear(vfs: &dyn Vfs, dir: &str) -> Result<()> {
     let mut pending = vec![dir.to_owned()];
     while let Some(dir) = pending.pop() {
         let entries = match vfs.list(&dir) {

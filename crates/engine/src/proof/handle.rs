@@ -1,6 +1,7 @@
 //! Proofs as their users hold them: catching up, heads, signing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cairn_merkle::log::TreeHead;
 use cairn_merkle::note::{Checkpoint, KeyName, Note, SignatureKind, Signer, Verifier};
@@ -8,13 +9,21 @@ use cairn_segment::{Log, RecordKind};
 use cairn_types::Lsn;
 
 use super::key_map::KeyMapView;
-use super::tree::{LogTree, end_of};
+use super::mutation::{Mutation, Mutations};
+use super::tree::LogTree;
 use super::{Error, Result, records, signed, signing};
 use crate::Engine;
 
 /// What an engine keeps for proofs, once somebody asks for one.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Mutex<Option<Held>>);
+
+impl Slot {
+    /// Whether somebody asked for proofs.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
 
 /// Tree, map and the newest signature.
 #[derive(Debug)]
@@ -25,19 +34,25 @@ pub(super) struct Held {
     pub(super) policy: Policy,
     /// The newest head that this process signed.
     pub(super) signed: Option<SignedHead>,
+    /// When a checkpoint was recorded last, by the monotonic clock, or this was opened.
+    pub(super) recorded_at: Duration,
+    pub(super) mutations: Mutations,
 }
 
 /// When the log writes down what was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// A checkpoint is also a record of the log when it covers so many records more than the
-    /// last recorded one; `None`: never.
+    /// last recorded one; `None`: never for their number.
     pub record_every: Option<u64>,
+    /// The same when so much time has passed since the last one, or since proofs were first
+    /// asked for, and there is something new; `None`: never for the time.
+    pub record_after: Option<Duration>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { record_every: Some(1000) }
+        Self { record_every: Some(1000), record_after: None }
     }
 }
 
@@ -92,12 +107,15 @@ impl Proofs {
         if held.is_none() {
             let log = self.engine.log().clone();
             let (tree, policy) = (LogTree::open(&log)?, Policy::default());
-            *held = Some(Held { log, tree, keys: None, policy, signed: None });
+            let (recorded_at, mutations) = (log.clock().monotonic(), Mutations::default());
+            let (keys, signed) = (None, None);
+            *held = Some(Held { log, tree, keys, policy, signed, recorded_at, mutations });
         }
         Ok(Guard(held))
     }
 
-    /// Sets when the log writes down what was signed.
+    /// Sets when the log writes down what was signed: by [`checkpoint`](Self::checkpoint), and
+    /// without being asked by [`catch_up`](Self::catch_up).
     ///
     /// # Errors
     /// As [`Engine::proofs`].
@@ -106,12 +124,32 @@ impl Proofs {
         Ok(())
     }
 
-    /// Takes all durable records into the tree; says how many were new.
+    /// Takes all durable records into the tree; says how many were new. If the
+    /// [policy](Self::set_policy) says that it is time, and the log has a key, the head is then
+    /// signed and recorded. Whoever wants the tree to trail closely calls this now and then;
+    /// [`Engine::maintain`] does, once proofs were asked for.
     ///
     /// # Errors
-    /// The log's, and those of the files.
+    /// The log's, and those of the files; when a head is due as [`checkpoint`](Self::checkpoint).
     pub fn catch_up(&self) -> Result<u64> {
-        self.held()?.tree.catch_up()
+        let mut held = self.held()?;
+        let taken = held.tree.catch_up()?;
+        held.record_if_due()?;
+        Ok(taken)
+    }
+
+    /// Switches a planted bug on.
+    ///
+    /// # Errors
+    /// As [`Engine::proofs`].
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn plant(&self, mutation: Mutation) -> Result<()> {
+        let mut held = self.held()?;
+        let mutations = Mutations { active: Some(mutation) };
+        held.mutations = mutations;
+        held.tree.mutations = mutations;
+        Ok(())
     }
 
     /// Size and root of the tree as far as it has come. Not signed.
@@ -266,15 +304,20 @@ impl Held {
     /// enough.
     pub(super) fn sign(&mut self, covers: Option<Lsn>) -> Result<SignedHead> {
         self.writable()?;
-        self.log.sync()?;
+        if !self.mutations.has(Mutation::SignAheadOfDurable) {
+            self.log.sync()?;
+        }
         self.tree.catch_up()?;
-        let last = self.check_signed()?;
+        let last = match self.mutations.has(Mutation::SignAfterRollback) {
+            true => None,
+            false => self.check_signed()?,
+        };
         let key = self.signer(None)?;
         let head = match (last, covers) {
             (Some(last), Some(lsn)) if last.size > lsn.get() => last,
             _ => self.tree.head(),
         };
-        let end = end_of(&self.log);
+        let end = self.tree.end();
         if let Some(lsn) = covers.filter(|lsn| lsn.get() >= head.size) {
             return Err(Error::NoRecord { lsn, end });
         }
@@ -308,14 +351,32 @@ impl Held {
 
     /// Writes a checkpoint into the log when the policy asks for it.
     fn record(&mut self, signed: &SignedHead) -> Result<()> {
-        let Some(every) = self.policy.record_every else { return Ok(()) };
-        let since = signed.head.size.saturating_sub(self.tree.found().recorded_size);
-        if since < every.max(2) {
+        if !self.is_due(signed.head.size) {
             return Ok(());
         }
         let payload = signed.note.to_string();
         records::append(&self.log, RecordKind::TREE_HEAD, signed.head.size, payload.as_bytes())?;
+        self.recorded_at = self.log.clock().monotonic();
         self.tree.catch_up()?;
         Ok(())
+    }
+
+    /// Whether a head of this size is to be recorded. The record of the last one is not news.
+    fn is_due(&self, size: u64) -> bool {
+        let since = size.saturating_sub(self.tree.found().recorded_size);
+        let Policy { record_every, record_after } = self.policy;
+        let by_count = record_every.is_some_and(|every| since >= every);
+        let waited = self.log.clock().monotonic().saturating_sub(self.recorded_at);
+        since >= 2 && (by_count || record_after.is_some_and(|after| waited >= after))
+    }
+
+    /// Signs and records the head if the policy says so, and there is a key: none is made for it.
+    fn record_if_due(&mut self) -> Result<()> {
+        let is_due = !self.log.is_read_only() && self.is_due(self.tree.size());
+        if !is_due || signing::find(&self.log, &self.tree)?.is_none() {
+            return Ok(());
+        }
+        let signed = self.sign(None)?;
+        self.record(&signed)
     }
 }

@@ -4,7 +4,7 @@ use cairn_merkle::log::TreeHead;
 use cairn_merkle::map::{Claim, PathHash, Question};
 use cairn_merkle::proof_file::ProofFile;
 use cairn_segment::RecordKind;
-use cairn_types::{Lsn, Partition};
+use cairn_types::Lsn;
 
 use super::handle::{Guard, Held};
 use super::key_map::KeyMapView;
@@ -48,15 +48,13 @@ impl Proofs {
         self.held()?.prove(lsn)
     }
 
-    /// Proves that the log has an event.
+    /// Proves that the log has an event, also when it was erased.
     ///
     /// # Errors
     /// As [`prove_lsn`](Self::prove_lsn); the engine's for a topic, partition or event that is
     /// not there.
     pub fn prove_event(&self, topic: &str, partition: u32, offset: u64) -> Result<Proven> {
-        let event = self.engine.event(topic, partition, offset)?;
-        debug_assert_eq!(event.partition, Partition::new(partition));
-        self.prove_lsn(event.lsn)
+        self.prove_lsn(self.engine.event_place(topic, partition, offset)?)
     }
 
     /// Proves that the log has the put that was current at a revision, 0 for the newest. That

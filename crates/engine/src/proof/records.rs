@@ -67,7 +67,7 @@ pub(super) fn encode_key(key: &Signer, before: Option<&Signer>) -> Result<Vec<u8
 }
 
 /// The verifier key in a payload.
-fn decode_key(payload: &[u8]) -> Option<String> {
+pub(super) fn decode_key(payload: &[u8]) -> Option<String> {
     let note = Note::parse(payload).ok()?;
     let mut lines = note.text().lines();
     let (TITLE, key) = (lines.next()?, lines.next()?) else { return None };

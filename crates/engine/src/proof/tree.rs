@@ -11,6 +11,7 @@ use cairn_segment::Log;
 use cairn_types::Lsn;
 
 use super::files::{self, Keep};
+use super::mutation::{Mutation, Mutations};
 use super::overlay::Overlay;
 use super::records::Found;
 use super::state::TreeState;
@@ -33,6 +34,7 @@ pub(super) struct LogTree {
     found: Found,
     synced_size: u64,
     rebuilt_count: u64,
+    pub(super) mutations: Mutations,
 }
 
 impl LogTree {
@@ -61,7 +63,9 @@ impl LogTree {
             Err(error) if error.is_damaged_tile() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let tree = Self { log: log.clone(), tree, reader, found, synced_size, rebuilt_count: 0 };
+        let (log, mutations) = (log.clone(), Mutations::default());
+        let rebuilt_count = 0;
+        let tree = Self { log, tree, reader, found, synced_size, rebuilt_count, mutations };
         match tree.has_past_of_log() {
             Ok(true) => Ok(Some(tree)),
             Ok(false) => Ok(None),
@@ -96,7 +100,8 @@ impl LogTree {
         let reader = TileReader::open(store.clone(), TreeHead::empty())?;
         let tree = TiledTree::new(store);
         let found = Found::default();
-        Ok(Self { log: log.clone(), tree, reader, found, synced_size: 0, rebuilt_count: 0 })
+        let (log, mutations) = (log.clone(), Mutations::default());
+        Ok(Self { log, tree, reader, found, synced_size: 0, rebuilt_count: 0, mutations })
     }
 
     /// Takes in all durable records; how many were new.
@@ -106,8 +111,16 @@ impl LogTree {
         Ok(self.size().saturating_sub(begun))
     }
 
+    /// Where the records end that may be in it.
+    pub(super) fn end(&self) -> Lsn {
+        match self.mutations.has(Mutation::SignAheadOfDurable) {
+            true => self.log.visible_end(),
+            false => end_of(&self.log),
+        }
+    }
+
     fn advance(&mut self) -> Result<()> {
-        let end = end_of(&self.log);
+        let end = self.end();
         let mut scan = self.log.scan(Lsn::new(self.tree.size()));
         while scan.position() < end {
             let Some(record) = scan.next_record()? else { break };

@@ -30,6 +30,20 @@ impl<V: Version> History<V> {
         }
     }
 
+    /// Puts others in the place of versions where `change` has one.
+    pub(crate) fn amend(&mut self, change: &mut dyn FnMut(&V) -> Option<V>) {
+        let versions = match self {
+            Self::One(version) => std::slice::from_mut(version),
+            Self::Many(versions) => versions,
+        };
+        for version in versions {
+            if let Some(other) = change(version) {
+                debug_assert_eq!(version.sequence(), other.sequence(), "the order stays");
+                *version = other;
+            }
+        }
+    }
+
     pub(crate) fn newest(&self) -> &V {
         self.versions().last().expect("a history is never empty")
     }

@@ -103,10 +103,11 @@ impl<V: Version> Tree<V> {
     }
 
     fn begin(&self, plan: Plan) -> Job {
-        Job::new(plan, self.oldest.load(Ordering::Acquire), self.forgotten())
+        let redactor = self.redactor.get().cloned();
+        Job::new(plan, self.oldest.load(Ordering::Acquire), self.forgotten(), redactor)
     }
 
-    fn step(&self, job: &mut Option<Job>, versions: usize) -> Result<()> {
+    pub(super) fn step(&self, job: &mut Option<Job>, versions: usize) -> Result<()> {
         let Some(mut now) = job.take() else { return Ok(()) };
         let next_id = || self.next_id.fetch_add(1, Ordering::Relaxed);
         let output = Output {

@@ -1,7 +1,7 @@
 //! Opening the tables that a manifest names. Derived.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -197,6 +197,7 @@ impl<V: Version> Tree<V> {
             oldest: AtomicU64::new(oldest),
             read_only,
             forgotten: Mutex::default(),
+            redactor: OnceLock::new(),
             compact_after: Mutex::default(),
             looked_for: (0..super::LOOKED_FOR).map(|_| AtomicU32::new(0)).collect(),
             writing: AtomicBool::new(false),

@@ -66,7 +66,7 @@ impl<V: Version> Tree<V> {
         sequence: u64,
         look: impl FnOnce(Option<&V>) -> T,
     ) -> Result<T> {
-        let search = self.hot.as_ref().map(|hot| (hot, hot.begin(key)));
+        let mut search = self.hot.as_ref().map(|hot| (hot, hot.begin(key)));
         {
             let memtable = self.memtable();
             match memtable.get(key) {
@@ -75,6 +75,8 @@ impl<V: Version> Tree<V> {
                     if let Look::Known(found) = slot.look(sequence) {
                         return Ok(look(found));
                     }
+                    // An older version is asked for, and the index has none of a key in memory.
+                    search = None;
                 }
                 None if memtable.is_complete() => return Ok(look(None)),
                 None => {}

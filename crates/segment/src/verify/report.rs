@@ -1,9 +1,13 @@
 //! What verification is told and what it finds.
 
+use cairn_codec::RecordView;
 use cairn_types::{ChainHash, Lsn};
 
 use super::segment::SegmentOutcome;
 use crate::Corruption;
+
+/// Is shown a record whose payload was erased.
+pub type OnErased<'a> = &'a (dyn Fn(Lsn, &RecordView<'_>) + Sync);
 
 /// How to verify.
 #[derive(Clone, Copy)]
@@ -12,11 +16,13 @@ pub struct VerifyOptions<'a> {
     pub threads: usize,
     /// Called with bytes done and bytes in all.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Called with every record whose payload was erased, in any order.
+    pub on_erased: Option<OnErased<'a>>,
 }
 
 impl Default for VerifyOptions<'_> {
     fn default() -> Self {
-        Self { threads: 2, progress: None }
+        Self { threads: 2, progress: None, on_erased: None }
     }
 }
 

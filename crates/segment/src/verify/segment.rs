@@ -1,6 +1,8 @@
 //! Verification of one segment against what its surroundings say of it.
 
-use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry, verify_batch};
+use cairn_codec::{
+    BATCH_HEADER_LEN, BatchHeader, BatchView, CodecRegistry, Content, SaltedCrc, verify_batch,
+};
 use cairn_types::{ChainHash, Lsn};
 
 use crate::format::seal::{SEAL_LEN, Seal};
@@ -9,7 +11,7 @@ use crate::format::segment_path;
 use crate::recover::{Layout, SegmentFile, Stop, scan};
 use crate::segment::rewritten_end;
 use crate::window::Window;
-use crate::{Corruption, Result};
+use crate::{Corruption, OnErased, Result};
 
 /// What is known of a segment from outside.
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ pub(super) fn verify_segment(
     file: &SegmentFile,
     bounds: &Bounds,
     registry: &CodecRegistry,
+    on_erased: Option<OnErased<'_>>,
 ) -> Result<SegmentOutcome> {
     let mut outcome = SegmentOutcome {
         batch_count: 0,
@@ -103,7 +106,7 @@ pub(super) fn verify_segment(
     let mut window = Window::new(file.file.clone())?;
     let mut position = SEGMENT_HEADER_LEN as u64;
     while position < end {
-        match verify_at(&mut window, file, position, end, registry, &mut outcome)? {
+        match verify_at(&mut window, file, position, end, registry, on_erased, &mut outcome)? {
             Ok(len) => position += len,
             Err(cause) => {
                 let finding = Corruption::new(path.clone(), position, cause);
@@ -156,6 +159,7 @@ fn verify_at(
     position: u64,
     end: u64,
     registry: &CodecRegistry,
+    on_erased: Option<OnErased<'_>>,
     outcome: &mut SegmentOutcome,
 ) -> Result<Result<u64, String>> {
     let crc = file.header.crc();
@@ -178,6 +182,9 @@ fn verify_at(
     let body = window.get(position + BATCH_HEADER_LEN as u64, header.body_len())?;
     match verify_batch(&header, body, registry, &crc) {
         Ok(verified) => {
+            if let Some(each) = on_erased.filter(|_| verified.erased_count > 0) {
+                show_erased(&header, body, registry, &crc, each)?;
+            }
             outcome.chain = verified.chain;
             outcome.end_lsn = header.end_lsn();
             outcome.batch_count += 1;
@@ -188,6 +195,24 @@ fn verify_at(
         }
         Err(error) => Ok(Err(format!("batch: {error}"))),
     }
+}
+
+/// Shows the erased records of a batch that was verified.
+fn show_erased(
+    header: &BatchHeader,
+    body: &[u8],
+    registry: &CodecRegistry,
+    crc: &SaltedCrc,
+    each: OnErased<'_>,
+) -> Result<()> {
+    let plain = registry.plain_body(header, body, crc)?;
+    for record in BatchView::new(header, &plain)?.records() {
+        let record = record?;
+        if matches!(record.content, Content::Erased(_)) {
+            each(Lsn::new(header.first_lsn.get() + u64::from(record.index)), &record);
+        }
+    }
+    Ok(())
 }
 
 /// Checks the seal, where there must be one or is one.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use cairndb::engine::proof::Standing;
 use cairndb::merkle::log::{TreeHead, consistency as check};
 use cairndb::merkle::note::{Checkpoint as Text, Note, Signer, Verifier};
+use cairndb::prelude::{Lsn, Timestamp};
 use cairndb::vfs::StdVfs;
 use serde_json::json;
 
@@ -67,6 +68,36 @@ pub fn vkey(cli: &Cli, args: &Vkey, out: &mut impl Write) -> Result<()> {
         }
     }
     Ok(engine.close()?)
+}
+
+/// Lists the keys that sign this log, and those that did.
+pub fn keys(cli: &Cli, out: &mut impl Write) -> Result<()> {
+    let engine = open_read_only(cli)?;
+    for key in engine.proofs()?.signing_keys()? {
+        let (name, id) = (key.verifier.name().as_str(), key.verifier.id().to_string());
+        let (since, until) = (key.recorded, key.replaced);
+        let time = |place: Option<(_, Timestamp)>| place.map(|(_, time)| time.to_string());
+        if cli.json {
+            let lsn = |place: Option<(Lsn, _)>| place.map(|(lsn, _)| lsn.get());
+            line(
+                out,
+                json!({
+                    "name": name, "id": id, "vkey": key.verifier.to_string(),
+                    "current": key.is_current, "created": time(since), "created_lsn": lsn(since),
+                    "replaced": time(until), "replaced_lsn": lsn(until),
+                }),
+            )?;
+            continue;
+        }
+        let since = time(since).unwrap_or_else(|| "before what is kept".to_owned());
+        let state = match time(until) {
+            _ if key.is_current => "signs now".to_owned(),
+            Some(until) => format!("replaced {until}"),
+            None => "its private key is not here".to_owned(),
+        };
+        line(out, format!("{name} {id}  since {since}, {state}"))?;
+    }
+    Ok(())
 }
 
 /// Signs the head.

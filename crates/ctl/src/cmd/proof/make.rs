@@ -56,7 +56,8 @@ pub fn prove(cli: &Cli, args: &Prove, out: &mut impl Write) -> Result<()> {
     Ok(engine.close()?)
 }
 
-fn place_of(text: &str) -> Option<(&str, u32, u64)> {
+/// `TOPIC/PARTITION/OFFSET`.
+pub fn place_of(text: &str) -> Option<(&str, u32, u64)> {
     let (rest, offset) = text.rsplit_once('/')?;
     let (topic, partition) = rest.rsplit_once('/')?;
     Some((topic, partition.parse().ok()?, offset.parse().ok()?))

@@ -1,0 +1,241 @@
+//! The keys of subjects. **Truth**, and the only copy: what a key sealed is lost with it, which is
+//! what it is for. No key is ever in the log.
+//!
+//! `keys/subjects`: slots of 128 bytes, the first one a header, little-endian:
+//!
+//! | offset | size | header |
+//! |---|---|---|
+//! | 0 | 8 | `CRNsubj1`: what it is, and the version |
+//! | 8 | 16 | store |
+//! | 24 | 96 | zero |
+//! | 120 | 8 | first bytes of SHA-256 over everything before |
+//!
+//! | offset | size | key of a subject |
+//! |---|---|---|
+//! | 0 | 32 | SHA-256 over `cairn subject 1`, zero, the store and the subject's name |
+//! | 32 | 1 | 1 the key as it is, 2 sealed with the store's key for encryption at rest |
+//! | 33 | 7 | zero |
+//! | 40 | 16 | salt of the sealing, else zero |
+//! | 56 | 56 | the sealed key, or its 32 bytes and zeroes |
+//! | 112 | 8 | zero |
+//! | 120 | 8 | first bytes of SHA-256 over everything before |
+//!
+//! A new key is synced before anything is sealed with it. To drop a key its slot is overwritten
+//! with zeroes and synced: a slot lies within one sector. A slot that is not whole was never used
+//! and is left alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cairn_codec::seal::{BlockCipher, BlockIdentity, FileKind, StoreKey};
+use cairn_merkle::hash::sha256;
+use cairn_segment::Log;
+use cairn_vfs::{OpenMode, VfsFile};
+
+use crate::proof::files::{self, Keep};
+use crate::{Error, Result};
+
+const PATH: &str = "keys/subjects";
+const MAGIC: [u8; 8] = *b"CRNsubj1";
+const SLOT: usize = 128;
+const SLOT_LEN: u64 = SLOT as u64;
+const CHECKED: usize = SLOT - 8;
+const KEY_LEN: usize = 32;
+const SEALED_LEN: usize = KEY_LEN + cairn_codec::seal::OVERHEAD;
+const PLAIN: u8 = 1;
+const SEALED: u8 = 2;
+/// Slots read at a time.
+const PIECE: usize = 512;
+const _: () = assert!(512 % SLOT == 0 && 56 + SEALED_LEN == 112);
+
+/// A subject as the file knows it.
+pub(super) type SubjectId = [u8; 32];
+
+/// The file, read into memory.
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    log: Log,
+    /// Made with the first key.
+    file: Option<Arc<dyn VfsFile>>,
+    keys: HashMap<SubjectId, (u64, Arc<StoreKey>)>,
+    /// Slots that hold nothing.
+    free: Vec<u64>,
+    /// The first slot behind all.
+    end: u64,
+}
+
+fn damaged(cause: &'static str) -> Error {
+    Error::Proof(Arc::new(crate::proof::Error::Damaged { file: PATH, cause }))
+}
+
+fn vfs_error(error: cairn_vfs::Error) -> Error {
+    Error::Log(error.into())
+}
+
+impl KeyFile {
+    pub(super) fn open(log: &Log) -> Result<Self> {
+        let mode = if log.is_read_only() { OpenMode::Read } else { OpenMode::ReadWrite };
+        let file = match log.vfs().open(PATH, mode) {
+            Ok(file) => Some(file),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(vfs_error(error)),
+        };
+        let mut opened =
+            Self { log: log.clone(), file, keys: HashMap::new(), free: Vec::new(), end: 1 };
+        if let Some(file) = opened.file.clone() {
+            opened.read(&*file)?;
+        }
+        Ok(opened)
+    }
+
+    pub(super) fn id_of(log: &Log, subject: &[u8]) -> SubjectId {
+        let label: &[u8] = b"cairn subject 1\0";
+        *sha256(&[label, &log.store_id(), subject].concat()).as_bytes()
+    }
+
+    fn read(&mut self, file: &dyn VfsFile) -> Result<()> {
+        let slots = file.len().map_err(vfs_error)? / SLOT_LEN;
+        let mut number = 0;
+        let mut piece = vec![0; PIECE * SLOT];
+        while number < slots {
+            let count = usize::try_from(slots - number).unwrap_or(PIECE).min(PIECE);
+            let bytes = piece.get_mut(..count * SLOT).expect("no more than a piece");
+            file.read_exact_at(number * SLOT_LEN, bytes).map_err(vfs_error)?;
+            for slot in bytes.chunks_exact(SLOT) {
+                self.take(number, slot.try_into().expect("a whole slot"))?;
+                number += 1;
+            }
+        }
+        self.end = slots.max(1);
+        Ok(())
+    }
+
+    fn take(&mut self, number: u64, slot: &[u8; SLOT]) -> Result<()> {
+        if number == 0 {
+            let is_ours = *slot == header(&self.log);
+            return if is_ours { Ok(()) } else { Err(damaged("it is of another store or format")) };
+        }
+        if slot == &[0; SLOT] {
+            self.free.push(number);
+            return Ok(());
+        }
+        if check(&slot[..CHECKED]) != slot[CHECKED..] {
+            return Ok(());
+        }
+        let id: SubjectId = *slot.first_chunk().expect("the slot is longer");
+        let body = &slot[56..112];
+        let mut secret = zeroize::Zeroizing::new(Vec::with_capacity(SEALED_LEN));
+        match slot[32] {
+            PLAIN => secret.extend_from_slice(&body[..KEY_LEN]),
+            SEALED => {
+                let salt = slot[40..56].try_into().expect("16 bytes");
+                let cipher = self.log.codecs().file_cipher(
+                    FileKind::Subject,
+                    self.log.store_id(),
+                    &salt,
+                    false,
+                );
+                let cipher = cipher.ok_or(damaged("its keys need the store's key"))?;
+                cipher
+                    .open(&self.place(), body, &mut secret)
+                    .map_err(|_| damaged("a key was sealed with another key of the store"))?;
+            }
+            _ => return Err(damaged("a key of an unknown form")),
+        }
+        let key = StoreKey::new(self.log.store_id(), &secret)?;
+        self.keys.insert(id, (number, Arc::new(key)));
+        Ok(())
+    }
+
+    fn place(&self) -> BlockIdentity {
+        BlockIdentity { store_id: self.log.store_id(), file: 0, counter: 0 }
+    }
+
+    /// The key of a subject.
+    pub(super) fn get(&self, id: &SubjectId) -> Option<Arc<StoreKey>> {
+        self.keys.get(id).map(|(_, key)| key.clone())
+    }
+
+    /// The key of a subject, made and on the disk when it had none.
+    pub(super) fn get_or_make(&mut self, id: &SubjectId) -> Result<Arc<StoreKey>> {
+        if let Some(key) = self.get(id) {
+            return Ok(key);
+        }
+        let mut secret = zeroize::Zeroizing::new([0; KEY_LEN]);
+        self.log.rng().fill(secret.as_mut_slice());
+        let slot = self.slot_of(id, secret.as_slice())?;
+        let number = self.free.last().copied().unwrap_or(self.end);
+        let file = self.file_for_writing()?;
+        file.write_all_at(number * SLOT_LEN, &slot[..]).map_err(vfs_error)?;
+        file.sync_all().map_err(vfs_error)?;
+        if self.free.pop().is_none() {
+            self.end += 1;
+        }
+        let key = Arc::new(StoreKey::new(self.log.store_id(), secret.as_slice())?);
+        self.keys.insert(*id, (number, key.clone()));
+        Ok(key)
+    }
+
+    fn slot_of(&self, id: &SubjectId, secret: &[u8]) -> Result<zeroize::Zeroizing<[u8; SLOT]>> {
+        let mut slot = zeroize::Zeroizing::new([0; SLOT]);
+        slot[..32].copy_from_slice(id);
+        let mut salt = [0; 16];
+        self.log.rng().fill(&mut salt);
+        let (codecs, store) = (self.log.codecs(), self.log.store_id());
+        match codecs.file_cipher(FileKind::Subject, store, &salt, true) {
+            None => {
+                slot[32] = PLAIN;
+                slot[56..56 + KEY_LEN].copy_from_slice(secret);
+            }
+            Some(cipher) => {
+                slot[32] = SEALED;
+                slot[40..56].copy_from_slice(&salt);
+                let mut sealed = Vec::with_capacity(SEALED_LEN);
+                cipher.seal(&self.place(), secret, &mut sealed)?;
+                slot[56..112].copy_from_slice(&sealed);
+            }
+        }
+        let check = check(&slot[..CHECKED]);
+        slot[CHECKED..].copy_from_slice(&check);
+        Ok(slot)
+    }
+
+    /// The file, made with its header when there is none.
+    fn file_for_writing(&mut self) -> Result<Arc<dyn VfsFile>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let vfs = &**self.log.vfs();
+        files::replace(vfs, PATH, &header(&self.log), Keep::Durably)
+            .map_err(|error| Error::Proof(Arc::new(error)))?;
+        let file = vfs.open(PATH, OpenMode::ReadWrite).map_err(vfs_error)?;
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Overwrites the key of a subject, durably; says whether there was one.
+    pub(super) fn forget(&mut self, id: &SubjectId) -> Result<bool> {
+        let (Some((number, _)), Some(file)) = (self.keys.get(id), &self.file) else {
+            return Ok(false);
+        };
+        let number = *number;
+        file.write_all_at(number * SLOT_LEN, &[0; SLOT]).map_err(vfs_error)?;
+        file.sync_all().map_err(vfs_error)?;
+        self.keys.remove(id);
+        self.free.push(number);
+        Ok(true)
+    }
+}
+
+fn check(bytes: &[u8]) -> [u8; 8] {
+    *sha256(bytes).as_bytes().first_chunk().expect("a hash is longer")
+}
+
+fn header(log: &Log) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    slot[..8].copy_from_slice(&MAGIC);
+    slot[8..24].copy_from_slice(&log.store_id());
+    let check = check(&slot[..CHECKED]);
+    slot[CHECKED..].copy_from_slice(&check);
+    slot
+}
