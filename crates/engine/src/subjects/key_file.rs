@@ -21,8 +21,8 @@
 //! | 120 | 8 | first bytes of SHA-256 over everything before |
 //!
 //! A new key is synced before anything is sealed with it. To drop a key its slot is overwritten
-//! with zeroes and synced: a slot lies within one sector. A slot that is not whole was never used
-//! and is left alone.
+//! with zeroes and synced. A slot that is not whole belongs to a key that was never used, or to one
+//! whose dropping a crash cut off: when subjects were shredded it is overwritten, too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,6 +60,8 @@ pub(super) struct KeyFile {
     keys: HashMap<SubjectId, (u64, Arc<StoreKey>)>,
     /// Slots that hold nothing.
     free: Vec<u64>,
+    /// Slots that are not whole.
+    torn: Vec<u64>,
     /// The first slot behind all.
     end: u64,
 }
@@ -80,8 +82,14 @@ impl KeyFile {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(vfs_error(error)),
         };
-        let mut opened =
-            Self { log: log.clone(), file, keys: HashMap::new(), free: Vec::new(), end: 1 };
+        let mut opened = Self {
+            log: log.clone(),
+            file,
+            keys: HashMap::new(),
+            free: Vec::new(),
+            torn: Vec::new(),
+            end: 1,
+        };
         if let Some(file) = opened.file.clone() {
             opened.read(&*file)?;
         }
@@ -94,7 +102,8 @@ impl KeyFile {
     }
 
     fn read(&mut self, file: &dyn VfsFile) -> Result<()> {
-        let slots = file.len().map_err(vfs_error)? / SLOT_LEN;
+        let len = file.len().map_err(vfs_error)?;
+        let slots = len / SLOT_LEN;
         let mut number = 0;
         let mut piece = vec![0; PIECE * SLOT];
         while number < slots {
@@ -107,6 +116,11 @@ impl KeyFile {
             }
         }
         self.end = slots.max(1);
+        if len % SLOT_LEN != 0 {
+            // The last key was never used: it did not come to the disk whole.
+            self.torn.push(self.end);
+            self.end += 1;
+        }
         Ok(())
     }
 
@@ -120,6 +134,7 @@ impl KeyFile {
             return Ok(());
         }
         if check(&slot[..CHECKED]) != slot[CHECKED..] {
+            self.torn.push(number);
             return Ok(());
         }
         let id: SubjectId = *slot.first_chunk().expect("the slot is longer");
@@ -219,12 +234,27 @@ impl KeyFile {
             return Ok(false);
         };
         let number = *number;
-        file.write_all_at(number * SLOT_LEN, &[0; SLOT]).map_err(vfs_error)?;
-        file.sync_all().map_err(vfs_error)?;
+        wipe(&**file, number)?;
         self.keys.remove(id);
         self.free.push(number);
         Ok(true)
     }
+
+    /// Overwrites slots that are not whole.
+    pub(super) fn wipe_torn(&mut self) -> Result<()> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        while let Some(number) = self.torn.last().copied() {
+            wipe(&*file, number)?;
+            self.torn.pop();
+            self.free.push(number);
+        }
+        Ok(())
+    }
+}
+
+fn wipe(file: &dyn VfsFile, number: u64) -> Result<()> {
+    file.write_all_at(number * SLOT_LEN, &[0; SLOT]).map_err(vfs_error)?;
+    file.sync_all().map_err(vfs_error)
 }
 
 fn check(bytes: &[u8]) -> [u8; 8] {
