@@ -22,7 +22,9 @@
 //!
 //! A new key is synced before anything is sealed with it. To drop a key its slot is overwritten
 //! with zeroes and synced. A slot that is not whole belongs to a key that was never used, or to one
-//! whose dropping a crash cut off: when subjects were shredded it is overwritten, too.
+//! whose dropping a crash cut off: when subjects were shredded it is overwritten, too. What a
+//! process left behind may be in the page cache alone, so the file is copied, synced and put in the
+//! place of the old one, which is overwritten with zeroes, before a key of it seals anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ const KEY_LEN: usize = 32;
 const SEALED_LEN: usize = KEY_LEN + cairn_codec::seal::OVERHEAD;
 const PLAIN: u8 = 1;
 const SEALED: u8 = 2;
+const ZEROES: [u8; 4096] = [0; 4096];
 /// Slots read at a time.
 const PIECE: usize = 512;
 const _: () = assert!(512 % SLOT == 0 && 56 + SEALED_LEN == 112);
@@ -78,7 +81,8 @@ impl KeyFile {
     pub(super) fn open(log: &Log) -> Result<Self> {
         let mode = if log.is_read_only() { OpenMode::Read } else { OpenMode::ReadWrite };
         let file = match log.vfs().open(PATH, mode) {
-            Ok(file) => Some(file),
+            Ok(file) if log.is_read_only() => Some(file),
+            Ok(file) => Some(copied(log, &*file)?),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(vfs_error(error)),
         };
@@ -250,6 +254,23 @@ impl KeyFile {
         }
         Ok(())
     }
+}
+
+/// The file again, and certainly on the disk.
+fn copied(log: &Log, old: &dyn VfsFile) -> Result<Arc<dyn VfsFile>> {
+    let len = old.len().map_err(vfs_error)?;
+    let too_long = |_| damaged("it does not fit memory");
+    let mut bytes = zeroize::Zeroizing::new(vec![0; usize::try_from(len).map_err(too_long)?]);
+    old.read_exact_at(0, &mut bytes).map_err(vfs_error)?;
+    files::replace(&**log.vfs(), PATH, &bytes, Keep::Durably)
+        .map_err(|error| Error::Proof(Arc::new(error)))?;
+    for piece in 0..bytes.len().div_ceil(ZEROES.len()) {
+        let at = piece * ZEROES.len();
+        let zeroes = ZEROES.get(..bytes.len() - at).unwrap_or(&ZEROES);
+        old.write_all_at(at as u64, zeroes).map_err(vfs_error)?;
+    }
+    old.sync_all().map_err(vfs_error)?;
+    log.vfs().open(PATH, OpenMode::ReadWrite).map_err(vfs_error)
 }
 
 fn wipe(file: &dyn VfsFile, number: u64) -> Result<()> {
