@@ -1,7 +1,6 @@
 //! What the tree costs those who append: the same load with nobody asking for proofs, and with a
 //! thread that lets the tree catch up all the time, alternating on one machine (a real
 //! directory). `CAIRN_ROUNDS` sets how many rounds; five by default.
-#![expect(clippy::disallowed_methods, reason = "threads and times are what is measured")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
