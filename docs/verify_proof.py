@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks a proof file of Cairn (C2SP tlog-proof@v1) with nothing but Python's standard library.
+"""Checks a proof file of Cairn (C2SP tlog-proof@v1, or a key proof) with nothing but Python's
+standard library.
 
 usage: verify_proof.py VKEY PROOF... [--leaf FILE] [--payload FILE]
 
@@ -142,6 +143,98 @@ def verify(data, vkey, given_leaf=None, payload=None):
     return index, size, origin, head
 
 
+# --- key proofs: cairn_merkle::map says what is hashed ----------------------------------------
+def versions_root(low, high, first, leaves, hashes):  # As RFC 6962 divides a tree of `count` leaves.
+    if high <= first or first + len(leaves) <= low:
+        return hashes.pop(0)
+    if high - low == 1:
+        return sha(b"\0", leaves[low - first])
+    middle = low + (1 << (high - low - 1).bit_length() - 1)
+    left = versions_root(low, middle, first, leaves, hashes)
+    return sha(b"\1", left, versions_root(middle, high, first, leaves, hashes))
+
+
+def answer(question, head, count, first, leaves):
+    found = [struct.unpack("<BBHIQQQQQ32s", leaf) for leaf in leaves]
+    for at, (version, gone, zero, sub, main, created, number, lease, lsn, _) in enumerate(found):
+        need(version == 1 and gone < 2 and zero == 0 and main > 0, "not a version")
+        need((created, number, lease) == (0, 0, 0) if gone else 0 < number and 0 < created <= main,
+             "a version that its generation cannot have")
+        need(main <= head[2] and lsn < head[3], "a version that the head does not cover")
+        before = found[at - 1] if at else None
+        need(not at or (before[4], before[3]) < (main, sub) and before[8] < lsn, "out of order")
+    if question == "history":
+        need(first == 0 and len(found) == count, "versions are left out")
+        return "versions " + ", ".join(f"{v[4]} {'deleted' if v[1] else v[9].hex()}" for v in found)
+    last = head[2] if question == "newest" else number_after("at ", question)
+    need(last <= head[2], "a revision that the head does not cover")
+    until = [version for version in found if version[4] <= last]
+    is_end = first + len(found) == count
+    need(len(found) - len(until) == (0 if is_end and len(until) == len(found) else 1), "not about it")
+    if not until:
+        need(first == 0 and question != "newest", "not about the first version")
+        return "absent: not yet written"
+    need(len(until) == 1 and (question != "newest" or len(found) == 1), "more than was asked for")
+    gone, main, payload_hash = until[0][1], until[0][4], until[0][9].hex()
+    return f"absent: deleted at {main}" if gone else f"value of revision {main}, SHA-256 {payload_hash}"
+
+
+def number_after(prefix, line):
+    need(line.startswith(prefix), f"no line {prefix.strip()}")
+    return number(line[len(prefix):])
+
+
+def verify_key(data, vkey):
+    about, record = data.decode("utf-8").split("\n\n", 1)
+    title, space, key, question, head, proof = about.split("\n")
+    need(title == "cairn/key-proof@v1", "another first line")
+    fields = {"key ": key, "question ": question, "head ": head, "proof ": proof}
+    need(all(line.startswith(name) for name, line in fields.items()), "a line is missing")
+    key, head, proof, question = b64(key[4:]), b64(head[5:], 64), b64(proof[6:]), question[9:]
+    index, _, _, leaf = verify(record.encode(), vkey, None, head)
+    need(leaf[1] == 7, "the record states no map root")
+    root, head = head[32:], struct.unpack("<B7sQQQ", head[:32])
+    need(head[0] == 1 and head[1] == bytes(7) and head[3] <= index, "not a map head of its record")
+
+    path = sha(b"CRNmpk1\0", struct.pack("<Q", number_after("keyspace ", space)), key)
+    version, ending, depth = struct.unpack_from("<BBH", proof)
+    need(version == 1 and ending < 3 and depth <= 256, "another form of proof")
+    bits, rest = proof[4 : 4 + (depth + 7) // 8], proof[4 + (depth + 7) // 8 :]
+    need(not int.from_bytes(bits, "little") >> depth, "spare bits")
+    siblings = []
+    for at in range(depth):
+        is_set = bits[at // 8] >> at % 8 & 1
+        siblings.append(rest[:32] if is_set else bytes(32))
+        need(not is_set or len(rest) >= 32 and any(rest[:32]), "an empty sibling")
+        rest = rest[32:] if is_set else rest
+    need(not siblings or any(siblings[-1]), "an entry stands deeper than it must")
+    node, shown = bytes(32), "absent: never written"
+    if ending == 1:
+        need(len(rest) == 72 and rest[:32] != path, "the other key is this one")
+        differ = int.from_bytes(rest[:32], "big") ^ int.from_bytes(path, "big")
+        need(256 - differ.bit_length() >= depth, "the other key stands elsewhere")
+        node = sha(b"CRNmpe1\0", rest)
+    elif ending == 2:
+        count, first, version_count, hash_count = struct.unpack_from("<QQII", rest)
+        rest = rest[24:]
+        need(len(rest) == 80 * version_count + 32 * hash_count, "another length")
+        need(0 < version_count and first + version_count <= count < 2**63, "not so many versions")
+        leaves = [rest[80 * at : 80 * at + 80] for at in range(version_count)]
+        hashes = [rest[at : at + 32] for at in range(80 * version_count, len(rest), 32)]
+        over = versions_root(0, count, first, leaves, hashes)
+        need(not hashes, "too many hashes")
+        node = sha(b"CRNmpe1\0", path, struct.pack("<Q", count), over)
+        shown = answer(question, head, count, first, leaves)
+    else:
+        need(not rest, "bytes follow")
+    need(question in ("newest", "history") or number_after("at ", question) <= head[2], "the future")
+    for at in reversed(range(depth)):
+        sides = (siblings[at], node) if path[at // 8] >> 7 - at % 8 & 1 else (node, siblings[at])
+        node = sha(b"CRNmpn1\0", *sides)
+    need(node == root, "it does not lead to the head's root")
+    return f"key {key!r} {question}, as of revision {head[2]}: {shown}"
+
+
 def main(arguments):
     given = {"--leaf": None, "--payload": None}
     for option in given:
@@ -157,6 +250,9 @@ def main(arguments):
         try:
             with open(path, "rb") as file:
                 data = file.read()
+            if data.startswith(b"cairn/key-proof@v1\n"):
+                print(f"holds: {verify_key(data, arguments[0])}")
+                continue
             shown = verify(data, arguments[0], given["--leaf"], given["--payload"])
             index, size, origin, head = shown
             print(f"holds: record {index} of the {size} that {origin} signed; kind {head[1]}, "

@@ -190,6 +190,8 @@ pub enum Command {
     Consistency(proof::Consistency),
     /// Erase payloads for ever; records and proofs stay.
     Erase(proof::Erase),
+    /// Drop the key of a subject: nothing sealed by it can be read any more, in any copy.
+    Shred(proof::Shred),
     /// List the keys that sign this log, and those that did.
     Keys,
     /// The tree as static files.
@@ -308,6 +310,9 @@ pub enum Topics {
         /// How many partitions.
         #[arg(long, default_value_t = 1)]
         partitions: u32,
+        /// Seal each event with a key of its subject, what stands before the first / of its key.
+        #[arg(long)]
+        by_subject: bool,
     },
     /// Set how long events are kept; `cairn maintain` applies it. 0 keeps everything.
     Set {

@@ -85,6 +85,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::VerifyProof(args) => proof::verify_proof(cli, args, out),
         Command::Consistency(args) => proof::consistency(cli, args, out),
         Command::Erase(args) => erase::run(cli, args, out),
+        Command::Shred(args) => erase::shred(cli, args, out),
         Command::Keys => proof::keys(cli, out),
         Command::Tiles(command) => proof::tiles(cli, command, out),
         Command::Dag(command) => proof::dag(cli, command, out),

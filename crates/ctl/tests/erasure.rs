@@ -73,6 +73,24 @@ fn erased_things_are_in_no_file_and_verify_says_by_whom() {
 }
 
 #[test]
+fn a_shredded_subject_cannot_be_read_and_is_named_by_verify() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| run(dir.path(), arguments);
+    stdout(&run(&["keyspaces", "create", "people", "--by-subject"]));
+    for key in ["u1/name", "u2/name"] {
+        stdout(&run(&["put", "-k", "people", key, CANARY]));
+    }
+    assert_eq!(holders(dir.path(), CANARY), Vec::<std::path::PathBuf>::new());
+    assert_eq!(stdout(&run(&["get", "-k", "people", "u1/name"])).trim_end(), CANARY);
+    assert_eq!(run(&["shred", "u1", "--reason", "request 9"]).status.code(), Some(2));
+    stdout(&run(&["shred", "u1", "--reason", "request 9", "--yes"]));
+    assert_eq!(run(&["get", "-k", "people", "u1/name"]).status.code(), Some(1));
+    assert_eq!(stdout(&run(&["get", "-k", "people", "u2/name"])).trim_end(), CANARY);
+    let said = stdout(&run(&["verify"]));
+    assert!(said.contains("subject u1; request 9") && said.contains("intact"), "{said}");
+}
+
+#[test]
 fn keys_that_signed_are_listed_with_their_times() {
     let dir = tempfile::tempdir().expect("a directory");
     let run = |arguments: &[&str]| run(dir.path(), arguments);

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use crate::{run, stdout};
 use cairndb::engine::proof::check;
+use cairndb::engine::proof::key_proof::KeyProofFile;
 use cairndb::vfs::SeededRng;
 use serde_json::Value;
 
@@ -256,6 +257,58 @@ fn python() -> Option<PathBuf> {
 }
 
 /// `CAIRN_MUTATIONS` sets how many.
+#[test]
+fn a_verifier_in_another_language_gives_our_answers_about_keys_and_refuses_every_mutation() {
+    let Some(python) = python() else {
+        println!("skipped: there is no python3 here");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let vkey = store(dir.path());
+    for number in 0..9 {
+        stdout(&run(dir.path(), &["put", &format!("key{number}"), "x"]));
+    }
+    stdout(&run(dir.path(), &["put", "key1", "y"]));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify_proof.py");
+    let files = tempfile::tempdir().expect("a directory");
+    let verify = |paths: &[PathBuf]| {
+        Command::new(&python).args([script, &vkey]).args(paths).output().expect("runs")
+    };
+    let keys = [vkey.parse().expect("a key")];
+    let rng = SeededRng::new(6);
+    let questions: [(&[&str], &str); 7] = [
+        (&["--history", "colour"], "versions 2 "),
+        (&["--history", "key1"], "versions "),
+        (&["--current", "key1"], "value of revision"),
+        (&["--current", "colour", "--rev", "2"], "value of revision 2"),
+        (&["--absent", "colour"], "absent: deleted"),
+        (&["--absent", "key1", "--rev", "3"], "absent: not yet written"),
+        (&["--absent", "nothing"], "absent: never written"),
+    ];
+    for (number, (question, answer)) in questions.iter().enumerate() {
+        let proof = files.path().join(format!("p{number}"));
+        stdout(&run(dir.path(), &[&["prove", "--out", text(&proof)], *question].concat()));
+        let held = stdout(&verify(std::slice::from_ref(&proof)));
+        assert!(held.starts_with("holds: key") && held.contains(answer), "{question:?}: {held}");
+        let bytes = std::fs::read(&proof).expect("reads");
+        let mut paths = Vec::new();
+        for mutation in 0..50 {
+            let changed = mutated(&bytes, &rng);
+            let believed =
+                KeyProofFile::parse(&changed).is_ok_and(|file| file.check(&keys).is_ok());
+            assert!(!believed, "{question:?}: {}", String::from_utf8_lossy(&changed));
+            let path = files.path().join(format!("{number}-{mutation}"));
+            std::fs::write(&path, changed).expect("writes");
+            paths.push(path);
+        }
+        let output = verify(&paths);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let refused = said.lines().filter(|line| line.starts_with("refused")).count();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(refused, paths.len(), "{question:?}: {said} {errors}");
+    }
+}
+
 #[test]
 fn a_verifier_in_another_language_agrees_and_both_refuse_every_mutation() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -64,6 +64,10 @@ fn proofs(c: &mut Criterion) {
     group.bench_function("prove a record, at random", |b| {
         b.iter(|| proofs.prove_lsn(Lsn::new(rng.below(size))).expect("proves"));
     });
+    let (base, near) = (size / 2, 100_000.min(size / 2));
+    group.bench_function("prove a record, among 100,000 neighbours", |b| {
+        b.iter(|| proofs.prove_lsn(Lsn::new(base + rng.below(near))).expect("proves"));
+    });
     let keys = [proofs.verifier().expect("key")];
     let file = proofs.prove_lsn(Lsn::new(77)).expect("proves").file.to_string();
     println!("a proof file has {} bytes", file.len());

@@ -212,6 +212,7 @@ impl Subjects {
         }
         self.log().sync()?;
         self.with_keys(|keys| {
+            keys.wipe_torn()?;
             for one in &shredded {
                 keys.forget(&KeyFile::id_of(self.log(), &one.subject))?;
             }

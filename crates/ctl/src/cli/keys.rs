@@ -203,6 +203,9 @@ pub enum Keyspaces {
     Create {
         /// Name.
         name: String,
+        /// Seal each value with a key of its subject, what stands before the first / of its key.
+        #[arg(long)]
+        by_subject: bool,
     },
     /// Drop one with all its keys.
     Drop {

@@ -109,6 +109,19 @@ pub struct Erase {
     pub space: Space,
 }
 
+/// Arguments of `shred`.
+#[derive(Debug, Args)]
+pub struct Shred {
+    /// The subject: what stands before the first / of keys.
+    pub subject: String,
+    /// Who asked and why. It stays in the log for ever.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// Arguments of `verify-proof`.
 #[derive(Debug, Args)]
 pub struct VerifyProof {

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use cairndb::codec::RecordView;
 use cairndb::engine::{
-    Authorised, ErasedRecords, ErasureReport, OwnedSpace, SpaceOwner, SpaceReport,
+    Authorised, ErasedRecords, ErasureReport, OwnedSpace, Shredded, SpaceOwner, SpaceReport,
 };
 use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
@@ -43,6 +43,10 @@ fn print_erasures(erasures: &ErasureReport, out: &mut impl Write) -> Result<()> 
         let Authorised { by, kind, reason, erased_count } = one;
         line(out, format!("erased by record {by} ({kind}): {erased_count} records; {reason}"))?;
     }
+    for Shredded { by, subject, reason } in &erasures.shredded {
+        let subject = String::from_utf8_lossy(subject);
+        line(out, format!("shredded by record {by}: subject {subject}; {reason}"))?;
+    }
     if erasures.retention_count > 0 {
         line(out, format!("gone by retention: {} payloads", erasures.retention_count))?;
     }
@@ -64,7 +68,12 @@ fn erasures_value(erasures: &ErasureReport) -> serde_json::Value {
             "records": one.erased_count,
         })
     });
+    let shredded = erasures.shredded.iter().map(|one| {
+        let subject = String::from_utf8_lossy(&one.subject);
+        json!({ "by": one.by.get(), "subject": subject, "reason": one.reason })
+    });
     json!({
+        "shredded": shredded.collect::<Vec<_>>(),
         "authorised": authorised.collect::<Vec<_>>(), "retention": erasures.retention_count,
         "pending": places(&erasures.pending), "missing": places(&erasures.missing),
     })

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::proof::place_of;
 use super::{line, open};
 use crate::cli::Cli;
-use crate::cli::proof::Erase;
+use crate::cli::proof::{Erase, Shred};
 
 /// Erases, or says what would be.
 pub fn run(cli: &Cli, args: &Erase, out: &mut impl Write) -> Result<()> {
@@ -42,6 +42,22 @@ pub fn run(cli: &Cli, args: &Erase, out: &mut impl Write) -> Result<()> {
     }
     line(out, format!("erased {} records: {}", done.records.len(), listed(&done.records)))?;
     line(out, format!("authorised by record {}", done.by))
+}
+
+/// Drops the key of a subject, or says what would be.
+pub fn shred(cli: &Cli, args: &Shred, out: &mut impl Write) -> Result<()> {
+    let engine = open(cli)?;
+    if !args.yes {
+        engine.close()?;
+        line(out, format!("would drop the key of {} for ever", args.subject))?;
+        bail!("nothing was changed; run again with --yes");
+    }
+    let done = engine.shred(&args.subject, &args.reason)?;
+    engine.close()?;
+    if cli.json {
+        return line(out, json!({ "subject": args.subject, "by": done.by.get() }));
+    }
+    line(out, format!("shredded {}, authorised by record {}", args.subject, done.by))
 }
 
 fn target_of(args: &Erase) -> Result<EraseTarget<'_>> {

@@ -89,9 +89,12 @@ pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -
             }
             Ok(())
         }
-        Some(Keyspaces::Create { name }) => {
+        Some(Keyspaces::Create { name, by_subject }) => {
             let engine = open(cli)?;
-            let new = engine.create_keyspace(name)?;
+            let new = match by_subject {
+                true => engine.create_keyspace_by_subject(name)?,
+                false => engine.create_keyspace(name)?,
+            };
             let text = if new { "created" } else { "exists already" };
             say(cli, text.to_owned(), json!({ "keyspace": name, "created": new }), out)?;
             Ok(engine.close()?)

@@ -15,9 +15,10 @@ use crate::cli::{Cli, Topics};
 pub fn run(cli: &Cli, command: Option<&Topics>, out: &mut impl Write) -> Result<()> {
     let text = match command {
         None | Some(Topics::List) => return super::read::topics(cli, out),
-        Some(Topics::Create { topic, partitions }) => {
+        Some(Topics::Create { topic, partitions, by_subject }) => {
             let engine = open(cli)?;
-            let config = TopicConfig { partitions: *partitions, ..TopicConfig::default() };
+            let (partitions, by_subject) = (*partitions, *by_subject);
+            let config = TopicConfig { partitions, by_subject, ..TopicConfig::default() };
             let new = engine.create_topic(topic, config)?;
             engine.close()?;
             if new { "created".to_owned() } else { "exists already".to_owned() }

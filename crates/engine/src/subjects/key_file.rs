@@ -21,8 +21,10 @@
 //! | 120 | 8 | first bytes of SHA-256 over everything before |
 //!
 //! A new key is synced before anything is sealed with it. To drop a key its slot is overwritten
-//! with zeroes and synced: a slot lies within one sector. A slot that is not whole was never used
-//! and is left alone.
+//! with zeroes and synced. A slot that is not whole belongs to a key that was never used, or to one
+//! whose dropping a crash cut off: when subjects were shredded it is overwritten, too. What a
+//! process left behind may be in the page cache alone, so the file is copied, synced and put in the
+//! place of the old one, which is overwritten with zeroes, before a key of it seals anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ const KEY_LEN: usize = 32;
 const SEALED_LEN: usize = KEY_LEN + cairn_codec::seal::OVERHEAD;
 const PLAIN: u8 = 1;
 const SEALED: u8 = 2;
+const ZEROES: [u8; 4096] = [0; 4096];
 /// Slots read at a time.
 const PIECE: usize = 512;
 const _: () = assert!(512 % SLOT == 0 && 56 + SEALED_LEN == 112);
@@ -60,6 +63,8 @@ pub(super) struct KeyFile {
     keys: HashMap<SubjectId, (u64, Arc<StoreKey>)>,
     /// Slots that hold nothing.
     free: Vec<u64>,
+    /// Slots that are not whole.
+    torn: Vec<u64>,
     /// The first slot behind all.
     end: u64,
 }
@@ -76,12 +81,19 @@ impl KeyFile {
     pub(super) fn open(log: &Log) -> Result<Self> {
         let mode = if log.is_read_only() { OpenMode::Read } else { OpenMode::ReadWrite };
         let file = match log.vfs().open(PATH, mode) {
-            Ok(file) => Some(file),
+            Ok(file) if log.is_read_only() => Some(file),
+            Ok(file) => Some(copied(log, &*file)?),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(vfs_error(error)),
         };
-        let mut opened =
-            Self { log: log.clone(), file, keys: HashMap::new(), free: Vec::new(), end: 1 };
+        let mut opened = Self {
+            log: log.clone(),
+            file,
+            keys: HashMap::new(),
+            free: Vec::new(),
+            torn: Vec::new(),
+            end: 1,
+        };
         if let Some(file) = opened.file.clone() {
             opened.read(&*file)?;
         }
@@ -94,7 +106,8 @@ impl KeyFile {
     }
 
     fn read(&mut self, file: &dyn VfsFile) -> Result<()> {
-        let slots = file.len().map_err(vfs_error)? / SLOT_LEN;
+        let len = file.len().map_err(vfs_error)?;
+        let slots = len / SLOT_LEN;
         let mut number = 0;
         let mut piece = vec![0; PIECE * SLOT];
         while number < slots {
@@ -107,6 +120,11 @@ impl KeyFile {
             }
         }
         self.end = slots.max(1);
+        if len % SLOT_LEN != 0 {
+            // The last key was never used: it did not come to the disk whole.
+            self.torn.push(self.end);
+            self.end += 1;
+        }
         Ok(())
     }
 
@@ -120,6 +138,7 @@ impl KeyFile {
             return Ok(());
         }
         if check(&slot[..CHECKED]) != slot[CHECKED..] {
+            self.torn.push(number);
             return Ok(());
         }
         let id: SubjectId = *slot.first_chunk().expect("the slot is longer");
@@ -219,12 +238,44 @@ impl KeyFile {
             return Ok(false);
         };
         let number = *number;
-        file.write_all_at(number * SLOT_LEN, &[0; SLOT]).map_err(vfs_error)?;
-        file.sync_all().map_err(vfs_error)?;
+        wipe(&**file, number)?;
         self.keys.remove(id);
         self.free.push(number);
         Ok(true)
     }
+
+    /// Overwrites slots that are not whole.
+    pub(super) fn wipe_torn(&mut self) -> Result<()> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        while let Some(number) = self.torn.last().copied() {
+            wipe(&*file, number)?;
+            self.torn.pop();
+            self.free.push(number);
+        }
+        Ok(())
+    }
+}
+
+/// The file again, and certainly on the disk.
+fn copied(log: &Log, old: &dyn VfsFile) -> Result<Arc<dyn VfsFile>> {
+    let len = old.len().map_err(vfs_error)?;
+    let too_long = |_| damaged("it does not fit memory");
+    let mut bytes = zeroize::Zeroizing::new(vec![0; usize::try_from(len).map_err(too_long)?]);
+    old.read_exact_at(0, &mut bytes).map_err(vfs_error)?;
+    files::replace(&**log.vfs(), PATH, &bytes, Keep::Durably)
+        .map_err(|error| Error::Proof(Arc::new(error)))?;
+    for piece in 0..bytes.len().div_ceil(ZEROES.len()) {
+        let at = piece * ZEROES.len();
+        let zeroes = ZEROES.get(..bytes.len() - at).unwrap_or(&ZEROES);
+        old.write_all_at(at as u64, zeroes).map_err(vfs_error)?;
+    }
+    old.sync_all().map_err(vfs_error)?;
+    log.vfs().open(PATH, OpenMode::ReadWrite).map_err(vfs_error)
+}
+
+fn wipe(file: &dyn VfsFile, number: u64) -> Result<()> {
+    file.write_all_at(number * SLOT_LEN, &[0; SLOT]).map_err(vfs_error)?;
+    file.sync_all().map_err(vfs_error)
 }
 
 fn check(bytes: &[u8]) -> [u8; 8] {
