@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod anchors;
+mod clean;
 mod compact;
 mod error;
 mod fingerprint;
@@ -55,6 +56,7 @@ mod txn;
 mod watch;
 
 pub use cairn_lsm::{TreeOptions, TreeStats};
+pub use clean::CleanKeys;
 pub use compact::Compacted;
 pub use error::{Error, Result};
 pub use key_value::{KeyValue, LeaseId};

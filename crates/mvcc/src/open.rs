@@ -10,6 +10,7 @@ use cairn_lsm::{Opened, Position, Tree};
 use cairn_segment::{Log, RecordRef};
 use cairn_types::{ErrorKind, Lsn};
 
+use crate::clean::Cleaning;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Version, place_of};
 use crate::lease::Leases;
@@ -59,6 +60,7 @@ impl Store {
             write: Mutex::new(state),
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),
+            cleaning: Cleaning::new(log.clock().clone(), options.background_rate),
             turn: Turn::default(),
             published: AtomicU64::new(notes.current),
             oldest: AtomicU64::new(notes.oldest),

@@ -216,7 +216,12 @@ impl Iterator for Scan {
         loop {
             if let Some((key, version)) = self.ready.next() {
                 let values = Values::published(self.store.log());
-                return Some(values.read(&version).map(|value| version.with_value(key, value)));
+                let value = values.read(&version).or_else(|error| {
+                    // What is compacted while it is walked through may be gone.
+                    self.store.check_kept(self.revision)?;
+                    Err(error)
+                });
+                return Some(value.map(|value| version.with_value(key, value)));
             }
             if self.done {
                 return None;

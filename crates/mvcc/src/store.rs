@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_segment::{Appended, Expect, Log, Ticket};
+use cairn_segment::{Appended, Expect, Log, RecordKind, Ticket};
 use cairn_types::{Lsn, StreamId};
 
+use crate::clean::Cleaning;
 use crate::hashes::Hashes;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
@@ -32,7 +33,13 @@ pub struct Options {
     pub lease_restart: LeaseRestart,
     /// Of the index: its budget of memory, its tables.
     pub tree: TreeOptions,
+    /// Bytes a second that merges and cleaning in the background read or write at most, 0 for
+    /// no limit. Not heeded while writers would have to wait for merges.
+    pub background_rate: u64,
 }
+
+/// About half of what a cheap disk takes in order, so that syncs of writers keep their turn.
+const BACKGROUND_RATE: u64 = 64 << 20;
 
 impl Default for Options {
     fn default() -> Self {
@@ -40,6 +47,7 @@ impl Default for Options {
             lease_ttl_min: 1,
             lease_restart: LeaseRestart::default(),
             tree: TreeOptions::default(),
+            background_rate: BACKGROUND_RATE,
         }
     }
 }
@@ -59,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) write: Mutex<WriteState>,
     pub(crate) index: Index,
     pub(crate) maintenance: Maintenance,
+    pub(crate) cleaning: Cleaning,
     pub(crate) leases: Mutex<Leases>,
     pub(crate) turn: Turn,
     /// What readers see.
@@ -142,7 +151,8 @@ impl<'a> Values<'a> {
         Self { log, unpublished: None }
     }
 
-    /// The payload of a record; empty when it was erased.
+    /// The payload of a record; empty when it was erased. Fails when the record was dropped,
+    /// which happens to versions that a compaction has hidden since they were found.
     pub(crate) fn read_log(&self, lsn: Lsn) -> Result<Bytes> {
         if let Some(recent) = self.unpublished
             && let Ok(place) = recent.binary_search_by_key(&lsn, |(at, _)| *at)
@@ -152,6 +162,9 @@ impl<'a> Values<'a> {
         }
         let mut scan = self.log.scan(lsn);
         match scan.next_record()? {
+            Some(record) if record.view.kind == RecordKind::DROPPED => {
+                Err(Error::Damaged { lsn, cause: "it was dropped though a key needs it" })
+            }
             Some(record) => Ok(record.payload_bytes().unwrap_or_default()),
             None => Err(Error::Damaged { lsn, cause: "the record is not to be had" }),
         }
@@ -201,6 +214,18 @@ impl Store {
         }
     }
 
+    /// As [`read_at`](Self::read_at) for what also reads values: those of a revision that is
+    /// compacted meanwhile may be gone from the log.
+    fn read_values_at<T>(&self, asked: u64, read: impl Fn(u64) -> Result<T>) -> Result<T> {
+        loop {
+            let revision = self.readable(asked)?;
+            let outcome = read(revision);
+            if self.compact_revision() <= revision {
+                return outcome;
+            }
+        }
+    }
+
     pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
         self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,20 +259,19 @@ impl Store {
     /// # Errors
     /// The log's, when the value has to be read from it.
     pub fn value(&self, space: StreamId, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = self.read_at(0, |revision| {
-            self.index().with_version(space, key, revision, |version| {
+        self.read_values_at(0, |revision| {
+            let found = self.index().with_version(space, key, revision, |version| {
                 version.map(|version| match &version.place {
                     Place::Inline(value) => Ok(value.clone()),
                     Place::Log => Err(version.lsn),
                 })
-            })
-        })?;
-        let lsn = match found {
-            None => return Ok(None),
-            Some(Ok(value)) => return Ok(Some(value)),
-            Some(Err(lsn)) => lsn,
-        };
-        Values::published(&self.shared.log).read_log(lsn).map(Some)
+            })?;
+            match found {
+                None => Ok(None),
+                Some(Ok(value)) => Ok(Some(value)),
+                Some(Err(lsn)) => Values::published(&self.shared.log).read_log(lsn).map(Some),
+            }
+        })
     }
 
     /// A key as it was at a revision; 0 for the current one.
@@ -255,10 +279,11 @@ impl Store {
     /// # Errors
     /// [`Error::Compacted`], [`Error::FutureRevision`], the log's.
     pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
-        let found = self.read_at(revision, |at| self.index().version(space, key, at))?;
-        let Some(version) = found else { return Ok(None) };
-        let value = Values::published(&self.shared.log).read(&version)?;
-        Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
+        self.read_values_at(revision, |at| {
+            let Some(version) = self.index().version(space, key, at)? else { return Ok(None) };
+            let value = Values::published(&self.shared.log).read(&version)?;
+            Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
+        })
     }
 
     /// Reads a key or a range.
@@ -269,11 +294,18 @@ impl Store {
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
         check_request(request)?;
         let current = self.revision();
-        let (revision, found) = self.read_at(request.revision, |revision| {
-            let view = View { index: self.index(), revision, overlay: None };
-            Ok((revision, collect(&view, request)?))
-        })?;
-        finish(found, request, &Values::published(&self.shared.log), current.max(revision))
+        loop {
+            let (revision, found) = self.read_at(request.revision, |revision| {
+                let view = View { index: self.index(), revision, overlay: None };
+                Ok((revision, collect(&view, request)?))
+            })?;
+            let values = Values::published(&self.shared.log);
+            let answer = finish(found, request, &values, current.max(revision));
+            // Values can go once their revision is compacted: then it is read again.
+            if answer.is_ok() || self.compact_revision() <= revision {
+                return answer;
+            }
+        }
     }
 
     /// Writes a key and waits until that is as durable as the log's settings ask for.
@@ -310,16 +342,21 @@ impl Store {
     /// # Errors
     /// The log's.
     pub fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<KeyValue>> {
-        let published = self.revision();
-        let versions = self.index().history(space, key)?;
-        let values = Values::published(&self.shared.log);
-        let visible = versions.iter().filter(|version| version.main <= published);
-        visible
-            .map(|version| {
+        loop {
+            let oldest = self.compact_revision();
+            let published = self.revision();
+            let versions = self.index().history(space, key)?;
+            let values = Values::published(&self.shared.log);
+            let visible = versions.iter().filter(|version| version.main <= published);
+            let with_value = |version: &Version| {
                 let value = values.read(version)?;
                 Ok(version.with_value(Bytes::copy_from_slice(key), value))
-            })
-            .collect()
+            };
+            let found = visible.map(with_value).collect();
+            if self.compact_revision() == oldest {
+                return found;
+            }
+        }
     }
 
     /// Deletes keys.
@@ -538,6 +575,7 @@ impl Store {
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
         self.index().remove_space(space);
+        self.shared.cleaning.note_gone(space);
     }
 }
 
