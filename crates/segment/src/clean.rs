@@ -297,12 +297,17 @@ impl Replacement {
         let crc = self.header.crc();
         let registry = &log.shared.store.registry;
         let sealer = registry.sealer(&crc);
-        let mut fates = plan.fates.iter().copied();
+        let mut fates = &plan.fates[..];
         each_batch(old, None, |header, body| {
             let codec = registry.get(header.codec)?;
             let start = self.pending.len();
             let position = self.end();
-            let fate = |_: &RecordView<'_>| fates.next().unwrap_or(Fate::Keep);
+            let (of_batch, rest) = fates
+                .split_at_checked(header.record_count as usize)
+                .expect("the plan has a fate for every record");
+            fates = rest;
+            // By its place: records that were dropped before are not asked about.
+            let fate = |record: &RecordView<'_>| of_batch[record.index as usize];
             rewrite(header, body, registry, codec, &crc, fate, &mut self.pending)?;
             let batch = self.pending.get(start..).unwrap_or_default();
             let rewritten = BatchHeader::decode(batch, &crc)?;
