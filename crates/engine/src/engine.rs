@@ -184,6 +184,7 @@ impl Engine {
         };
         let engine = Self { shared: Arc::new(shared) };
         engine.forget_dropped()?;
+        engine.apply_key_retention()?;
         Ok(engine)
     }
 
@@ -341,7 +342,8 @@ impl Engine {
             draft.push(created, &entry.meta.encode())?;
         }
         for (name, stream) in &view.keyspaces {
-            let keyspace = KeyspaceCreated { stream: *stream, name: name.clone() };
+            let retention = view.retention(*stream);
+            let keyspace = KeyspaceCreated { stream: *stream, retention, name: name.clone() };
             draft.push(created, &keyspace.encode())?;
         }
         let producer = RecordDraft::new(RecordKind::PRODUCER, StreamId::SYSTEM);

@@ -21,6 +21,14 @@ pub enum Error {
         /// Its name.
         topic: Topic,
     },
+    /// The keyspace exists with another retention.
+    #[error("keyspace {keyspace} exists already and keeps its records {retention}")]
+    KeyspaceExists {
+        /// Its name.
+        keyspace: KeyspaceName,
+        /// What the log keeps of it.
+        retention: crate::KeyspaceRetention,
+    },
     /// The topic has no such partition.
     #[error("topic {topic} has {count} partitions, there is no partition {partition}")]
     NoPartition {
@@ -174,6 +182,7 @@ impl Error {
             | Self::NoStream { .. } => ErrorKind::NotFound,
             Self::Keys(error) => error.kind(),
             Self::TopicExists { .. }
+            | Self::KeyspaceExists { .. }
             | Self::Conflict { .. }
             | Self::Fenced { .. }
             | Self::OutOfSequence { .. }

@@ -2,6 +2,7 @@
 //! are records of the system stream; keys, leases and revisions are kept by `cairn-mvcc`.
 
 mod keyspace;
+mod retention;
 mod transaction;
 
 use cairn_mvcc::{LeaseInfo, Store, Txn, TxnResponse};
@@ -12,7 +13,7 @@ pub use keyspace::Keyspace;
 pub use transaction::{Committed, Transaction};
 
 use crate::engine::Mark;
-use crate::metadata::{KeyspaceCreated, encode_keyspace_dropped};
+use crate::metadata::{KeyspaceCreated, KeyspaceRetention, encode_keyspace_dropped};
 use crate::{Engine, Error, Result};
 
 impl Engine {
@@ -28,16 +29,56 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidName`]; the log's.
     pub fn create_keyspace(&self, name: &str) -> Result<bool> {
-        self.create_keyspace_marked(KeyspaceName::new(name)?, None)
+        self.create_keyspace_marked(KeyspaceName::new(name)?, None, None)
     }
 
-    pub(crate) fn create_keyspace_marked(&self, name: KeyspaceName, mark: Mark) -> Result<bool> {
+    /// Creates a keyspace of which the log keeps as much as `retention` says; says whether it is
+    /// new.
+    ///
+    /// ```
+    /// use cairn_engine::{CleanKeys, Engine, KeyspaceRetention};
+    /// let dir = tempfile::tempdir()?;
+    /// let engine = Engine::open(dir.path().join("data"))?;
+    /// engine.create_keyspace_with("cache", KeyspaceRetention::LatestOnly)?;
+    /// let cache = engine.keyspace("cache")?;
+    /// for round in 0..10 {
+    ///     cache.put("page", format!("round {round}, {}", "x".repeat(500)))?;
+    /// }
+    /// engine.keys().compact(engine.revision())?;
+    /// let all = CleanKeys { dead_share: 0.0, roll: true, ..CleanKeys::default() };
+    /// assert_eq!(engine.clean_keyspaces(&all)?.dropped_count, 9);
+    /// assert!(cache.get("page")?.expect("there").starts_with(b"round 9"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`] when it has another retention, [`Error::InvalidName`]; the log's.
+    pub fn create_keyspace_with(&self, name: &str, retention: KeyspaceRetention) -> Result<bool> {
+        self.create_keyspace_marked(KeyspaceName::new(name)?, Some(retention), None)
+    }
+
+    /// Without a retention any that exists will do.
+    pub(crate) fn create_keyspace_marked(
+        &self,
+        name: KeyspaceName,
+        retention: Option<KeyspaceRetention>,
+        mark: Mark,
+    ) -> Result<bool> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if view.keyspaces.contains_key(&name) {
-            return Ok(false);
+        if let Some(stream) = view.keyspaces.get(&name) {
+            let there = view.retention(*stream);
+            return match retention {
+                Some(wanted) if wanted != there => {
+                    Err(Error::KeyspaceExists { keyspace: name, retention: there })
+                }
+                _ => Ok(false),
+            };
         }
-        let created = KeyspaceCreated { stream: StreamId::new(view.next_stream), name };
+        let stream = StreamId::new(view.next_stream);
+        let retention = retention.unwrap_or_default();
+        let created = KeyspaceCreated { stream, retention, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
+        self.keep(stream, retention);
         Ok(true)
     }
 

@@ -5,7 +5,8 @@
 //! topic id u32, partition u32, next offset u64, group name. Keyspace created: version 2,
 //! stream u32, name. Keyspace dropped: version 2, stream u32. Topic with retention: version 3,
 //! then as version 1 up to the partitions, then age in ms u64, bytes u64 (0 for none), flags u8
-//! (1 = newest of each key), name. Producer registered: version 1, id u64, epoch u32, name.
+//! (1 = newest of each key), name. Keyspace that keeps only the latest: version 4, stream u32,
+//! retention u8 (1), name; one that keeps everything is written as version 2. Producer registered: version 1, id u64, epoch u32, name.
 //! Stream trimmed: version 1, stream u32, first offset kept u64. Command applied: version 1,
 //! position u64. All little-endian. Topics and
 //! keyspaces share the record kinds; the version tells them apart.
@@ -22,6 +23,28 @@ use crate::TopicConfig;
 const VERSION: u8 = 1;
 const WITH_RETENTION: u8 = 3;
 pub(crate) const KEYSPACE: u8 = 2;
+pub(crate) const KEYSPACE_WITH_RETENTION: u8 = 4;
+const LATEST_ONLY: u8 = 1;
+
+/// What the log keeps of a keyspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KeyspaceRetention {
+    /// Every version of every key, also those that were compacted: a ledger.
+    #[default]
+    Forever,
+    /// What can be read: once a compaction has hidden a version, its record may go.
+    LatestOnly,
+}
+
+impl std::fmt::Display for KeyspaceRetention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Forever => "forever",
+            Self::LatestOnly => "latest-only",
+        })
+    }
+}
 
 /// A topic as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,6 +264,8 @@ pub fn decode_applied(payload: &[u8]) -> Option<u64> {
 pub struct KeyspaceCreated {
     /// Its stream, never used again.
     pub stream: StreamId,
+    /// What the log keeps of it.
+    pub retention: KeyspaceRetention,
     /// Its name.
     pub name: KeyspaceName,
 }
@@ -249,8 +274,13 @@ impl KeyspaceCreated {
     /// The payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![KEYSPACE];
+        let (version, retention) = match self.retention {
+            KeyspaceRetention::Forever => (KEYSPACE, None),
+            KeyspaceRetention::LatestOnly => (KEYSPACE_WITH_RETENTION, Some(LATEST_ONLY)),
+        };
+        let mut out = vec![version];
         out.extend_from_slice(&self.stream.get().to_le_bytes());
+        out.extend(retention);
         out.extend_from_slice(self.name.as_str().as_bytes());
         out
     }
@@ -258,10 +288,18 @@ impl KeyspaceCreated {
     /// Reads a payload.
     #[must_use]
     pub fn decode(payload: &[u8]) -> Option<Self> {
-        let (&[KEYSPACE], rest) = payload.split_first_chunk::<1>()? else { return None };
-        let (stream, name) = rest.split_first_chunk::<4>()?;
+        let (version, rest) = payload.split_first()?;
+        let (stream, rest) = rest.split_first_chunk::<4>()?;
         let stream = StreamId::new(u32::from_le_bytes(*stream));
-        Some(Self { stream, name: KeyspaceName::from_bytes(name).ok()? })
+        let (retention, name) = match *version {
+            KEYSPACE => (KeyspaceRetention::Forever, rest),
+            KEYSPACE_WITH_RETENTION => {
+                let (&[LATEST_ONLY], name) = rest.split_first_chunk::<1>()? else { return None };
+                (KeyspaceRetention::LatestOnly, name)
+            }
+            _ => return None,
+        };
+        Some(Self { stream, retention, name: KeyspaceName::from_bytes(name).ok()? })
     }
 }
 
@@ -325,8 +363,14 @@ mod tests {
         assert_eq!(decode_trimmed(&encode_trimmed(trimmed.0, trimmed.1)), Some(trimmed));
         assert_eq!(decode_applied(&encode_applied(9)), Some(9));
         let name = KeyspaceName::new("users").expect("valid");
-        let keyspace = KeyspaceCreated { stream: StreamId::new(8), name };
+        let retention = KeyspaceRetention::Forever;
+        let keyspace = KeyspaceCreated { stream: StreamId::new(8), retention, name };
         assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));
+        assert_eq!(keyspace.encode(), b"\x02\x08\0\0\0users", "as before there was a retention");
+        let latest = KeyspaceRetention::LatestOnly;
+        let latest = KeyspaceCreated { retention: latest, ..keyspace.clone() };
+        assert_eq!(KeyspaceCreated::decode(&latest.encode()), Some(latest.clone()));
+        assert_eq!(KeyspaceCreated::decode(b"\x04\x08\0\0\0\x02users"), None, "an unknown retention");
         assert_eq!(TopicCreated::decode(&keyspace.encode()), None);
         let dropped = encode_keyspace_dropped(keyspace.stream);
         assert_eq!(decode_keyspace_dropped(&dropped), Some(keyspace.stream));

@@ -5,6 +5,7 @@ mod asynchronous;
 mod auth;
 mod commands;
 mod figures;
+mod key_retention;
 mod keys;
 mod membership;
 mod producers;

@@ -195,6 +195,15 @@ impl Store {
         self.note_cleaning_due();
     }
 
+    /// Takes [`keep_latest_only`](Self::keep_latest_only) back. What went does not come back.
+    pub fn keep_everything(&self, space: StreamId) {
+        let cleaning = &self.shared.cleaning;
+        cleaning.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(&space);
+        cleaning.generation.fetch_add(1, Ordering::AcqRel);
+        // One that has begun is waited for: nothing of the keyspace goes from here on.
+        drop(cleaning.known());
+    }
+
     /// Whether the background leaves cleaning to the owner, who has something to do before.
     pub fn clean_by_owner(&self, by_owner: bool) {
         self.shared.cleaning.by_owner.store(by_owner, Ordering::Release);
