@@ -15,6 +15,8 @@
 //! # Order
 //! R's record is in the log before R is believed here; the log is synced between the decision and
 //! the replacement of a segment. So after any crash what is in the log has hidden what is gone.
+//! R stands in the header of the replacement: a copy that is cut shorter knows from it what it
+//! cannot answer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -314,6 +316,7 @@ impl Store {
         };
         let only = CleanOptions {
             segment: Some(segment.id),
+            mark: oldest,
             pace: Some(pace),
             ..CleanOptions::default()
         };

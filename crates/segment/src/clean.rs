@@ -34,6 +34,9 @@ pub struct CleanOptions<'a> {
     pub before: Option<Lsn>,
     /// Only this segment.
     pub segment: Option<SegmentId>,
+    /// Written into the headers of replaced segments: how far the owner's right to drop reached.
+    /// A copy that is cut before that place is known by it; see [`Log::cleaned_to`].
+    pub mark: u64,
     /// Called with the bytes that were read or written since the last call. It may wait, so that
     /// cleaning stays below a rate; when it breaks, cleaning ends with [`Error::Closed`].
     pub pace: Option<Pace<'a>>,
@@ -139,7 +142,7 @@ impl Log {
                 // Whatever `fate` knew of later records must not be lost after what they
                 // supersede is gone.
                 append.sync()?;
-                let replacement = self.replace(segment, &plan, options.pace)?;
+                let replacement = self.replace(segment, &plan, options)?;
                 cleaned.replaced_count += 1;
                 cleaned.erased_count += plan.erased_count;
                 cleaned.dropped_count += plan.dropped_count;
@@ -160,7 +163,7 @@ impl Log {
         &self,
         segment: &Segment,
         plan: &Plan,
-        pace: Option<Pace<'_>>,
+        options: &CleanOptions<'_>,
     ) -> Result<Arc<Segment>> {
         let store = &self.shared.store;
         let path = segment_path(segment.header.id);
@@ -168,8 +171,8 @@ impl Log {
         if store.vfs.exists(&temporary)? {
             store.vfs.remove(&temporary)?;
         }
-        let written = Replacement::create(self, segment, &temporary)
-            .and_then(|replacement| replacement.write(self, segment, plan, pace));
+        let written = Replacement::create(self, segment, &temporary, options.mark)
+            .and_then(|replacement| replacement.write(self, segment, plan, options.pace));
         let (header, file, index, end) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -270,11 +273,12 @@ struct Replacement {
 type Written = (SegmentHeader, Arc<dyn VfsFile>, SegmentIndex, u64);
 
 impl Replacement {
-    fn create(log: &Log, old: &Segment, temporary: &str) -> Result<Self> {
+    fn create(log: &Log, old: &Segment, temporary: &str, mark: u64) -> Result<Self> {
         let store = &log.shared.store;
         let header = SegmentHeader {
             salt: store.fresh_salt(),
             rewrites: old.header.rewrites + 1,
+            cleaned_to: old.header.cleaned_to.max(mark),
             ..old.header.clone()
         };
         let file = store.vfs.open(temporary, OpenMode::Create)?;
