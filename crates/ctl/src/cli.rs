@@ -134,6 +134,10 @@ pub enum Command {
     Compact {
         /// Oldest revision that can be read afterwards.
         revision: u64,
+        /// Also drop from the log what can no longer be read, in keyspaces that keep only the
+        /// latest.
+        #[arg(long)]
+        clean: bool,
     },
     /// List, create and drop keyspaces.
     Keyspaces {

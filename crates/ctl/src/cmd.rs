@@ -61,7 +61,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Watch(args) => watching::watch(cli, args, out),
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
-        Command::Compact { revision } => lease::compact(cli, *revision, out),
+        Command::Compact { revision, clean } => lease::compact(cli, *revision, *clean, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),
         Command::User(command) => auth::users::run(cli, command, out),

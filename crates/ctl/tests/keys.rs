@@ -136,6 +136,27 @@ fn compaction_and_keyspaces() {
 }
 
 #[test]
+fn a_keyspace_that_keeps_only_the_latest_gives_its_space_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| run(dir.path(), arguments);
+    stdout(&run(&["keyspaces", "create", "cache", "--retention", "latest-only"]));
+    assert!(stdout(&run(&["keyspaces"])).contains("latest-only"));
+    let other = run(&["keyspaces", "create", "cache", "--retention", "forever"]);
+    assert_ne!(other.status.code(), Some(0));
+    let long = "x".repeat(2000);
+    for _ in 0..5 {
+        stdout(&run(&["put", "k", &long, "--keyspace", "cache"]));
+    }
+    let cleaned = stdout(&run(&["compact", "6", "--clean", "--json"]));
+    assert!(cleaned.contains("\"records_cleaned\":4"), "{cleaned}");
+    assert_eq!(stdout(&run(&["get", "k", "--keyspace", "cache"])), format!("{long}\n"));
+    assert!(stdout(&run(&["stats"])).contains("keyspace cache (latest only)"));
+    stdout(&run(&["verify"]));
+    stdout(&run(&["keyspaces", "set", "cache", "--retention", "forever"]));
+    assert!(stdout(&run(&["keyspaces"])).contains("forever"));
+}
+
+#[test]
 fn a_backup_is_restored_whole_or_to_a_revision() {
     let dir = tempfile::tempdir().expect("a directory");
     let run = |arguments: &[&str]| run(dir.path(), arguments);

@@ -28,6 +28,7 @@
 //! | 16 keep lease alive | lease |
 //! | 17 end lease | lease, whether its time was over |
 //! | 18 compact | revision |
+//! | 19 create keyspace with retention | keyspace, retention u8: 0 forever, 1 latest only |
 //!
 //! | part | fields |
 //! |---|---|
@@ -55,7 +56,7 @@ use cairn_types::{
 };
 
 use self::wire::{ELEMENTS_MAX, Reader, Writer};
-use crate::{Error, NewEvent, Result, TopicConfig};
+use crate::{Error, KeyspaceRetention, NewEvent, Result, TopicConfig};
 
 /// Longest command in bytes: it fits a record of the log.
 pub const COMMAND_LEN_MAX: usize = limits::MAX_PAYLOAD_LEN;
@@ -97,6 +98,13 @@ pub enum Command {
     CreateKeyspace {
         /// Its name.
         keyspace: KeyspaceName,
+    },
+    /// Create a keyspace with a retention.
+    CreateKeyspaceWith {
+        /// Its name.
+        keyspace: KeyspaceName,
+        /// What the log keeps of it.
+        retention: KeyspaceRetention,
     },
     /// Drop a keyspace.
     DropKeyspace {
@@ -264,6 +272,10 @@ impl Command {
             Self::ConfigureTopic { topic, config } => out.u8(2).name(topic.as_str()).config(config),
             Self::DropTopic { topic } => out.u8(3).name(topic.as_str()),
             Self::CreateKeyspace { keyspace } => out.u8(4).name(keyspace.as_str()),
+            Self::CreateKeyspaceWith { keyspace, retention } => out
+                .u8(19)
+                .name(keyspace.as_str())
+                .u8(u8::from(*retention == KeyspaceRetention::LatestOnly)),
             Self::DropKeyspace { keyspace } => out.u8(5).name(keyspace.as_str()),
             Self::AppendEvents { topic, expect, events } => out
                 .u8(6)
@@ -350,6 +362,13 @@ impl Command {
             16 => Self::LeaseKeepAlive { id: reader.lease()? },
             17 => Self::LeaseRevoke { id: reader.lease()?, expired: reader.bool()? },
             18 => Self::Compact { revision: reader.number()? },
+            19 => Self::CreateKeyspaceWith {
+                keyspace: reader.keyspace()?,
+                retention: match reader.bool()? {
+                    false => KeyspaceRetention::Forever,
+                    true => KeyspaceRetention::LatestOnly,
+                },
+            },
             _ => return None,
         })
     }

@@ -205,6 +205,7 @@ impl Engine {
         engine.forget_dropped()?;
         // What fails here (a full disk, say) is not read even so, and is tried again later.
         let _tried_again_by_maintain = (engine.finish_erasures(), engine.finish_shredding());
+        engine.apply_key_retention()?;
         Ok(engine)
     }
 
@@ -365,8 +366,12 @@ impl Engine {
             draft.push(created, &entry.meta.encode())?;
         }
         for (name, stream) in &view.keyspaces {
-            let by_subject = view.subjects.has_stream(*stream);
-            let keyspace = KeyspaceCreated { stream: *stream, by_subject, name: name.clone() };
+            let keyspace = KeyspaceCreated {
+                stream: *stream,
+                retention: view.retention(*stream),
+                by_subject: view.subjects.has_stream(*stream),
+                name: name.clone(),
+            };
             draft.push(created, &keyspace.encode())?;
         }
         let producer = RecordDraft::new(RecordKind::PRODUCER, StreamId::SYSTEM);

@@ -21,6 +21,19 @@ pub enum Error {
         /// Its name.
         topic: Topic,
     },
+    /// The keyspace exists with other settings.
+    #[error(
+        "keyspace {keyspace} exists already; the log keeps its records {retention}, and its \
+         values are {}sealed by subject", if *by_subject { "" } else { "not " }
+    )]
+    KeyspaceExists {
+        /// Its name.
+        keyspace: KeyspaceName,
+        /// What the log keeps of it.
+        retention: crate::KeyspaceRetention,
+        /// Whether its values are sealed by subject.
+        by_subject: bool,
+    },
     /// The topic has no such partition.
     #[error("topic {topic} has {count} partitions, there is no partition {partition}")]
     NoPartition {
@@ -64,12 +77,6 @@ pub enum Error {
     SubjectShredded {
         /// The record that authorised it.
         by: Lsn,
-    },
-    /// The keyspace exists with another setting.
-    #[error("keyspace {keyspace} exists already, sealed otherwise")]
-    KeyspaceExists {
-        /// Its name.
-        keyspace: KeyspaceName,
     },
     /// There is nothing at the place named, or no version of the key.
     #[error("there is nothing there to be erased")]

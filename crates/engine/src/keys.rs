@@ -2,6 +2,7 @@
 //! are records of the system stream; keys, leases and revisions are kept by `cairn-mvcc`.
 
 mod keyspace;
+mod retention;
 mod transaction;
 
 use cairn_mvcc::{LeaseInfo, Store, Txn, TxnResponse};
@@ -12,7 +13,7 @@ pub use keyspace::Keyspace;
 pub use transaction::{Committed, Transaction};
 
 use crate::engine::Mark;
-use crate::metadata::{KeyspaceCreated, encode_keyspace_dropped};
+use crate::metadata::{KeyspaceCreated, KeyspaceRetention, encode_keyspace_dropped};
 use crate::{Engine, Error, Result};
 
 impl Engine {
@@ -28,7 +29,32 @@ impl Engine {
     /// # Errors
     /// [`Error::InvalidName`]; the log's.
     pub fn create_keyspace(&self, name: &str) -> Result<bool> {
-        self.create_keyspace_marked(KeyspaceName::new(name)?, false, None)
+        self.create_keyspace_marked(KeyspaceName::new(name)?, false, None, None)
+    }
+
+    /// Creates a keyspace of which the log keeps as much as `retention` says; says whether it is
+    /// new.
+    ///
+    /// ```
+    /// use cairn_engine::{CleanKeys, Engine, KeyspaceRetention};
+    /// let dir = tempfile::tempdir()?;
+    /// let engine = Engine::open(dir.path().join("data"))?;
+    /// engine.create_keyspace_with("cache", KeyspaceRetention::LatestOnly)?;
+    /// let cache = engine.keyspace("cache")?;
+    /// for round in 0..10 {
+    ///     cache.put("page", format!("round {round}, {}", "x".repeat(500)))?;
+    /// }
+    /// engine.keys().compact(engine.revision())?;
+    /// let all = CleanKeys { dead_share: 0.0, roll: true, ..CleanKeys::default() };
+    /// assert_eq!(engine.clean_keyspaces(&all)?.dropped_count, 9);
+    /// assert!(cache.get("page")?.expect("there").starts_with(b"round 9"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`] when it has another retention, [`Error::InvalidName`]; the log's.
+    pub fn create_keyspace_with(&self, name: &str, retention: KeyspaceRetention) -> Result<bool> {
+        self.create_keyspace_marked(KeyspaceName::new(name)?, false, Some(retention), None)
     }
 
     /// Creates a keyspace whose values are sealed, each with the key of its subject: what stands
@@ -37,24 +63,36 @@ impl Engine {
     /// # Errors
     /// [`Error::KeyspaceExists`] when it is there and not so; [`Error::InvalidName`]; the log's.
     pub fn create_keyspace_by_subject(&self, name: &str) -> Result<bool> {
-        self.create_keyspace_marked(KeyspaceName::new(name)?, true, None)
+        self.create_keyspace_marked(KeyspaceName::new(name)?, true, None, None)
     }
 
+    /// Who creates what is there already need not know how it is kept: without a retention, and
+    /// not by subject, any that exists will do.
     pub(crate) fn create_keyspace_marked(
         &self,
         name: KeyspaceName,
         by_subject: bool,
+        retention: Option<KeyspaceRetention>,
         mark: Mark,
     ) -> Result<bool> {
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(stream) = view.keyspaces.get(&name) {
-            // Who creates what is there already need not know how it is kept.
-            let same = !by_subject || view.subjects.has_stream(*stream);
-            return if same { Ok(false) } else { Err(Error::KeyspaceExists { keyspace: name }) };
+            let there = view.retention(*stream);
+            let is_by_subject = view.subjects.has_stream(*stream);
+            let differs =
+                retention.is_some_and(|wanted| wanted != there) || (by_subject && !is_by_subject);
+            let exists = Error::KeyspaceExists {
+                keyspace: name,
+                retention: there,
+                by_subject: is_by_subject,
+            };
+            return if differs { Err(exists) } else { Ok(false) };
         }
         let stream = StreamId::new(view.next_stream);
-        let created = KeyspaceCreated { stream, by_subject, name };
+        let retention = retention.unwrap_or_default();
+        let created = KeyspaceCreated { stream, retention, by_subject, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
+        self.keep(stream, retention);
         Ok(true)
     }
 

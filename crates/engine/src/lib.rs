@@ -54,6 +54,7 @@ mod view;
 pub use append::Appended;
 #[cfg(feature = "tokio")]
 pub use asynchronous::EventStream;
+pub use cairn_mvcc::CleanKeys;
 pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
 pub use command::answer::{Answer, EventPlace};
 pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
@@ -66,6 +67,7 @@ pub use event::{NewEvent, TopicConfig};
 pub use group::{Consumer, GroupLag};
 pub use keys::{Committed, Keyspace, Transaction};
 pub use membership::Membership;
+pub use metadata::KeyspaceRetention;
 pub use producer::Producer;
 pub use read::{Events, From};
 pub use replicate::{

@@ -5,8 +5,9 @@
 //! topic id u32, partition u32, next offset u64, group name. Keyspace created: version 2,
 //! stream u32, name. Keyspace dropped: version 2, stream u32. Topic with retention: version 3,
 //! then as version 1 up to the partitions, then age in ms u64, bytes u64 (0 for none), flags u8
-//! (1 = newest of each key, 2 = sealed by subject), name. Keyspace sealed by subject, created:
-//! version 4, then as version 2. Producer registered: version 1, id u64, epoch u32, name.
+//! (1 = newest of each key, 2 = sealed by subject), name. Keyspace that is not kept for ever or
+//! not plain: version 4, stream u32, flags u8 (1 = only the latest, 2 = sealed by subject), name.
+//! Producer registered: version 1, id u64, epoch u32, name.
 //! Stream trimmed: version 1, stream u32, first offset kept u64. Command applied: version 1,
 //! position u64. All little-endian. Topics and
 //! keyspaces share the record kinds; the version tells them apart.
@@ -23,10 +24,31 @@ use crate::TopicConfig;
 const VERSION: u8 = 1;
 const WITH_RETENTION: u8 = 3;
 pub(crate) const KEYSPACE: u8 = 2;
-/// A keyspace whose values are sealed by subject.
-pub(crate) const SEALED_KEYSPACE: u8 = 4;
+/// A keyspace with flags.
+pub(crate) const KEYSPACE_WITH_FLAGS: u8 = 4;
+const LATEST_ONLY: u8 = 1;
 const NEWEST_BY_KEY: u8 = 1;
 const BY_SUBJECT: u8 = 2;
+
+/// What the log keeps of a keyspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KeyspaceRetention {
+    /// Every version of every key, also those that were compacted: a ledger.
+    #[default]
+    Forever,
+    /// What can be read: once a compaction has hidden a version, its record may go.
+    LatestOnly,
+}
+
+impl std::fmt::Display for KeyspaceRetention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Forever => "forever",
+            Self::LatestOnly => "latest-only",
+        })
+    }
+}
 
 /// A topic as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,6 +271,8 @@ pub fn decode_applied(payload: &[u8]) -> Option<u64> {
 pub struct KeyspaceCreated {
     /// Its stream, never used again.
     pub stream: StreamId,
+    /// What the log keeps of it.
+    pub retention: KeyspaceRetention,
     /// Its values are sealed by subject.
     pub by_subject: bool,
     /// Its name.
@@ -259,8 +283,16 @@ impl KeyspaceCreated {
     /// The payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![if self.by_subject { SEALED_KEYSPACE } else { KEYSPACE }];
+        let latest_only = match self.retention {
+            KeyspaceRetention::Forever => 0,
+            KeyspaceRetention::LatestOnly => LATEST_ONLY,
+        };
+        let flags = latest_only | if self.by_subject { BY_SUBJECT } else { 0 };
+        let mut out = vec![if flags == 0 { KEYSPACE } else { KEYSPACE_WITH_FLAGS }];
         out.extend_from_slice(&self.stream.get().to_le_bytes());
+        if flags != 0 {
+            out.push(flags);
+        }
         out.extend_from_slice(self.name.as_str().as_bytes());
         out
     }
@@ -268,14 +300,23 @@ impl KeyspaceCreated {
     /// Reads a payload.
     #[must_use]
     pub fn decode(payload: &[u8]) -> Option<Self> {
-        let (&[version @ (KEYSPACE | SEALED_KEYSPACE)], rest) = payload.split_first_chunk::<1>()?
-        else {
-            return None;
-        };
-        let (stream, name) = rest.split_first_chunk::<4>()?;
+        let (version, rest) = payload.split_first()?;
+        let (stream, rest) = rest.split_first_chunk::<4>()?;
         let stream = StreamId::new(u32::from_le_bytes(*stream));
-        let by_subject = version == SEALED_KEYSPACE;
-        Some(Self { stream, by_subject, name: KeyspaceName::from_bytes(name).ok()? })
+        let (flags, name) = match *version {
+            KEYSPACE => (0, rest),
+            KEYSPACE_WITH_FLAGS => rest.split_first().map(|(flags, name)| (*flags, name))?,
+            _ => return None,
+        };
+        if flags & !(LATEST_ONLY | BY_SUBJECT) != 0 {
+            return None;
+        }
+        let retention = match flags & LATEST_ONLY {
+            0 => KeyspaceRetention::Forever,
+            _ => KeyspaceRetention::LatestOnly,
+        };
+        let by_subject = flags & BY_SUBJECT != 0;
+        Some(Self { stream, retention, by_subject, name: KeyspaceName::from_bytes(name).ok()? })
     }
 }
 
@@ -340,8 +381,19 @@ mod tests {
         assert_eq!(decode_trimmed(&encode_trimmed(trimmed.0, trimmed.1)), Some(trimmed));
         assert_eq!(decode_applied(&encode_applied(9)), Some(9));
         let name = KeyspaceName::new("users").expect("valid");
-        let keyspace = KeyspaceCreated { stream: StreamId::new(8), by_subject: true, name };
+        let (stream, retention) = (StreamId::new(8), KeyspaceRetention::Forever);
+        let keyspace = KeyspaceCreated { stream, retention, by_subject: false, name };
         assert_eq!(KeyspaceCreated::decode(&keyspace.encode()), Some(keyspace.clone()));
+        assert_eq!(keyspace.encode(), b"\x02\x08\0\0\0users", "as before there was a retention");
+        for (retention, by_subject) in [
+            (KeyspaceRetention::LatestOnly, false),
+            (KeyspaceRetention::LatestOnly, true),
+            (KeyspaceRetention::Forever, true),
+        ] {
+            let flagged = KeyspaceCreated { retention, by_subject, ..keyspace.clone() };
+            assert_eq!(KeyspaceCreated::decode(&flagged.encode()), Some(flagged.clone()));
+        }
+        assert_eq!(KeyspaceCreated::decode(b"\x04\x08\0\0\0\x04users"), None, "an unknown flag");
         assert_eq!(TopicCreated::decode(&keyspace.encode()), None);
         let dropped = encode_keyspace_dropped(keyspace.stream);
         assert_eq!(decode_keyspace_dropped(&dropped), Some(keyspace.stream));

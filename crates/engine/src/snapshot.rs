@@ -57,7 +57,13 @@ impl Engine {
             self.shared.log.sync()?;
         }
         let options = SnapshotOptions { until: Some(end), revision, ..SnapshotOptions::default() };
-        Ok(self.shared.log.snapshot(&options)?)
+        let snapshot = self.shared.log.snapshot(&options)?;
+        // What cleaning left out, the rest of the snapshot must have hidden.
+        let oldest = self.shared.log.cleaned_to();
+        if revision < oldest {
+            return Err(KeysError::Compacted { requested: revision, oldest }.into());
+        }
+        Ok(snapshot)
     }
 
     /// The newest revision and the place after everything that was given one: read while no

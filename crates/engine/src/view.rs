@@ -1,7 +1,7 @@
 //! The table of topics and group offsets. Derived: rebuilt at open from the records of the
 //! system stream, and from nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,8 +13,9 @@ use cairn_types::{
 
 use crate::erasure::{ErasureRecord, EventHeads};
 use crate::metadata::{
-    GroupOffset, KEYSPACE, KeyspaceCreated, ProducerRegistered, SEALED_KEYSPACE, TopicCreated,
-    decode_applied, decode_dropped, decode_keyspace_dropped, decode_trimmed,
+    GroupOffset, KEYSPACE, KEYSPACE_WITH_FLAGS, KeyspaceCreated, KeyspaceRetention,
+    ProducerRegistered, TopicCreated, decode_applied, decode_dropped, decode_keyspace_dropped,
+    decode_trimmed,
 };
 use crate::subjects::{SUBJECT, SharedSubjects, ShredRecord};
 use crate::{Error, NewEvent, Result};
@@ -72,6 +73,8 @@ pub(crate) struct View {
     /// Next offset by group, topic id and partition.
     pub(crate) groups: BTreeMap<GroupName, BTreeMap<(u32, Partition), Offset>>,
     pub(crate) keyspaces: BTreeMap<KeyspaceName, StreamId>,
+    /// Keyspaces of which the log keeps only the latest, also those that were dropped.
+    pub(crate) latest_only: BTreeSet<StreamId>,
     /// Number and epoch by name.
     pub(crate) producers: BTreeMap<ProducerName, (ProducerId, u32)>,
     pub(crate) next_producer: ProducerId,
@@ -126,7 +129,7 @@ impl View {
                 }
             }
             RecordKind::STREAM_CREATED
-                if matches!(payload.first(), Some(&(KEYSPACE | SEALED_KEYSPACE))) =>
+                if matches!(payload.first(), Some(&(KEYSPACE | KEYSPACE_WITH_FLAGS))) =>
             {
                 let created = KeyspaceCreated::decode(payload)?;
                 if created.by_subject {
@@ -134,6 +137,10 @@ impl View {
                 }
                 let next = created.stream.get().checked_add(1)?;
                 self.next_stream = self.next_stream.max(next);
+                match created.retention {
+                    KeyspaceRetention::LatestOnly => self.latest_only.insert(created.stream),
+                    KeyspaceRetention::Forever => self.latest_only.remove(&created.stream),
+                };
                 self.keyspaces.insert(created.name, created.stream);
             }
             RecordKind::STREAM_DROPPED if payload.first() == Some(&KEYSPACE) => {
@@ -192,6 +199,14 @@ impl View {
             (first..first.saturating_add(entry.meta.config.partitions)).contains(&stream.get())
         };
         self.has_keyspace(stream) || self.topics.values().any(in_topic)
+    }
+
+    /// What the log keeps of a keyspace.
+    pub(crate) fn retention(&self, stream: StreamId) -> KeyspaceRetention {
+        match self.latest_only.contains(&stream) {
+            true => KeyspaceRetention::LatestOnly,
+            false => KeyspaceRetention::Forever,
+        }
     }
 
     /// Whether a live keyspace has this stream.

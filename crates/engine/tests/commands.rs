@@ -48,7 +48,10 @@ fn setup() -> Vec<Command> {
         Command::CreateTopic { topic: topic("t"), config: two },
         Command::CreateTopic { topic: topic("packed"), config: packed },
         Command::CreateKeyspace { keyspace: KeyspaceName::new("k").expect("valid") },
-        Command::CreateKeyspace { keyspace: KeyspaceName::new("l").expect("valid") },
+        Command::CreateKeyspaceWith {
+            keyspace: KeyspaceName::new("l").expect("valid"),
+            retention: KeyspaceRetention::LatestOnly,
+        },
         Command::RegisterProducer { producer: ProducerName::new("p").expect("valid") },
     ]
 }

@@ -6,6 +6,7 @@ mod auth;
 mod commands;
 mod erasure;
 mod figures;
+mod key_retention;
 mod keys;
 mod membership;
 mod producers;

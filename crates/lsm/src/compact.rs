@@ -171,6 +171,12 @@ impl Job {
         }
     }
 
+    /// Bytes of the tables that it has built so far.
+    pub(crate) fn written_len(&self) -> u64 {
+        let built: u64 = self.built.iter().map(|table| table.len).sum();
+        built + self.builder.as_ref().map_or(0, TableBuilder::len)
+    }
+
     /// Merges about so many versions more; says whether that was all.
     pub(crate) fn step(&mut self, output: &Output<'_>, versions: usize) -> Result<bool> {
         if !self.started {

@@ -79,6 +79,8 @@ pub struct Tree<V> {
     writing: AtomicBool,
     dropped: AtomicU64,
     merged: AtomicU64,
+    /// Bytes that merges have written.
+    merged_len: AtomicU64,
     flushed: AtomicU64,
     /// The oldest sequence when everything was merged last.
     merged_oldest: AtomicU64,
@@ -296,6 +298,12 @@ impl<V: Version> Tree<V> {
             flushed_version_count: self.flushed.load(Ordering::Relaxed),
             is_complete: memtable.is_complete(),
         }
+    }
+
+    /// Bytes that merges have written since the store was opened, also those under way.
+    #[must_use]
+    pub fn merged_len(&self) -> u64 {
+        self.merged_len.load(Ordering::Relaxed)
     }
 
     /// Reads every table and checks it.

@@ -48,6 +48,7 @@ impl Store {
             Ok(())
         })?;
         let version_count = self.drop_versions(revision);
+        self.note_cleaning_due();
         Ok(Compacted { revision, version_count })
     }
 

@@ -132,6 +132,17 @@ impl Index {
         Ok(with_key(space, key, |key| self.tree.get(key, u64::MAX))?)
     }
 
+    /// Calls `look` with the version of a key at a revision, also a tombstone.
+    pub(crate) fn with_any<T>(
+        &self,
+        space: StreamId,
+        key: &[u8],
+        revision: u64,
+        look: impl FnOnce(Option<&Version>) -> T,
+    ) -> Result<T> {
+        Ok(with_key(space, key, |key| self.tree.get_with(key, revision, look))?)
+    }
+
     /// All readable versions of a key, oldest first.
     pub(crate) fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<Version>> {
         Ok(with_key(space, key, |key| self.tree.history(key))?)

@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod anchors;
+mod clean;
 mod compact;
 mod erased;
 mod error;
@@ -58,6 +59,7 @@ mod txn;
 mod watch;
 
 pub use cairn_lsm::{TreeOptions, TreeStats};
+pub use clean::CleanKeys;
 pub use compact::Compacted;
 pub use erased::{Erased, Erasure};
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Flushing the index into tables and merging them: by a thread of the store's, or by the writer
 //! where there is none. Derived state only: nothing here changes what the log says.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -31,6 +32,12 @@ const IDLE: Duration = Duration::from_millis(5);
 
 /// Keys brought into order while writers and readers wait.
 const ORDER_PIECE: usize = 4_000;
+
+/// Merges are so far behind that they do not keep to their rate any more.
+const PRESSURE_REST_MAX: f64 = 1.5;
+
+/// How long the thread rests before it looks again whether somebody waits.
+const REST: Duration = Duration::from_millis(10);
 
 /// Merges are so far behind that a writer helps.
 const PRESSURE_MAX: f64 = 4.0;
@@ -70,7 +77,7 @@ impl Maintenance {
     }
 
     /// Tells the thread that there is something to do.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if self.is_awake.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -137,13 +144,64 @@ fn run(signal: &Signal, shared: &Weak<Shared>) {
 
 /// Does what is due.
 fn work(signal: &Signal, store: &Store) {
-    // What fails is tried again with the next change, and by a writer in the end, who reports it.
-    while store.maintain_some(PIECE).unwrap_or(false) {
-        if signal.state.lock().unwrap_or_else(PoisonError::into_inner).stop {
+    loop {
+        // What fails is tried again with the next change, and by a writer in the end, who
+        // reports it.
+        let merged = merge_at_pace(signal, store);
+        if merged.is_break() {
+            return;
+        }
+        let pace = |len| {
+            rest(signal, store, len)?;
+            merge_at_pace(signal, store)
+        };
+        let cleaning = &store.shared.cleaning;
+        if cleaning.is_due() {
+            // What came meanwhile says so itself.
+            cleaning.rest();
+            if store.clean_some(&pace).unwrap_or(false) {
+                store.note_cleaning_due();
+            }
+            continue;
+        }
+        let is_awake = &store.shared.maintenance.is_awake;
+        is_awake.store(false, Ordering::Release);
+        if !cleaning.is_due() || is_awake.swap(true, Ordering::AcqRel) {
             return;
         }
     }
-    store.shared.maintenance.is_awake.store(false, Ordering::Release);
+}
+
+/// Flushes and merges until nothing is due, or the thread is to end.
+fn merge_at_pace(signal: &Signal, store: &Store) -> ControlFlow<()> {
+    let tree = &store.shared.index.tree;
+    loop {
+        let before = tree.merged_len();
+        let more = store.maintain_some(PIECE).unwrap_or(false);
+        rest(signal, store, tree.merged_len().saturating_sub(before))?;
+        if !more {
+            return ControlFlow::Continue(());
+        }
+    }
+}
+
+/// Waits until so many bytes more may be moved; not while writers would wait for merges.
+fn rest(signal: &Signal, store: &Store, len: u64) -> ControlFlow<()> {
+    let tree = &store.shared.index.tree;
+    let mut left = store.shared.cleaning.limiter.take(len);
+    loop {
+        let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.stop {
+            return ControlFlow::Break(());
+        }
+        if left.is_zero() || tree.needs_flush() || tree.pressure() > PRESSURE_REST_MAX {
+            return ControlFlow::Continue(());
+        }
+        let now = left.min(REST);
+        left -= now;
+        let waited = signal.changed.wait_timeout_while(told, now, |told| !told.stop);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl Store {

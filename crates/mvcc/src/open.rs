@@ -10,6 +10,7 @@ use cairn_lsm::{Opened, Position, Tree};
 use cairn_segment::{Log, RecordRef};
 use cairn_types::{ErrorKind, Lsn};
 
+use crate::clean::Cleaning;
 use crate::erased::Erased;
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
@@ -81,6 +82,7 @@ impl Store {
             write: Mutex::new(state),
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),
+            cleaning: Cleaning::new(log.clock().clone(), options.background_rate),
             turn: Turn::default(),
             published: AtomicU64::new(notes.current),
             oldest: AtomicU64::new(notes.oldest),
@@ -133,7 +135,22 @@ impl Store {
                 while tree.work(REPLAY_PIECE)? {}
             }
         }
-        self.shared.published.fetch_max(self.write_state().current, Ordering::AcqRel);
+        let current = self.write_state().current;
+        self.heed_cleaning(current)?;
+        self.shared.published.fetch_max(current, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Takes over what cleaned segments say cannot be read any more: a copy of the log may have
+    /// been cut before the compaction that says so.
+    fn heed_cleaning(&self, current: u64) -> Result<()> {
+        let log = &self.shared.log;
+        let cleaned = log.cleaned_to();
+        if cleaned > current && !log.is_read_only() {
+            let cause = "the log ends before the revision up to which it was cleaned";
+            return Err(Error::Damaged { lsn: log.visible_end(), cause });
+        }
+        self.shared.oldest.fetch_max(cleaned.min(current), Ordering::AcqRel);
         Ok(())
     }
 

@@ -216,8 +216,12 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some((key, version)) = self.ready.next() {
-                let values = self.store.values();
-                let held = values.read(self.space, &key, &version);
+                let held = self.store.values().read(self.space, &key, &version);
+                let held = held.or_else(|error| {
+                    // What is compacted while it is walked through may be gone.
+                    self.store.check_kept(self.revision)?;
+                    Err(error)
+                });
                 return Some(held.map(|held| version.with_value(key, held)));
             }
             if self.done {

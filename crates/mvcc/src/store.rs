@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_segment::{Appended, Expect, Log, Ticket};
+use cairn_segment::{Appended, Expect, Log, RecordKind, RecordRef, Ticket};
 use cairn_types::{Lsn, StreamId};
 
+use crate::clean::Cleaning;
 use crate::erased::{Erased, Held};
 use crate::hashes::Hashes;
 use crate::index::Index;
@@ -33,7 +34,13 @@ pub struct Options {
     pub lease_restart: LeaseRestart,
     /// Of the index: its budget of memory, its tables.
     pub tree: TreeOptions,
+    /// Bytes a second that merges and cleaning in the background read or write at most, 0 for
+    /// no limit. Not heeded while writers would have to wait for merges.
+    pub background_rate: u64,
 }
+
+/// About half of what a cheap disk takes in order, so that syncs of writers keep their turn.
+const BACKGROUND_RATE: u64 = 64 << 20;
 
 impl Default for Options {
     fn default() -> Self {
@@ -41,6 +48,7 @@ impl Default for Options {
             lease_ttl_min: 1,
             lease_restart: LeaseRestart::default(),
             tree: TreeOptions::default(),
+            background_rate: BACKGROUND_RATE,
         }
     }
 }
@@ -63,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) write: Mutex<WriteState>,
     pub(crate) index: Index,
     pub(crate) maintenance: Maintenance,
+    pub(crate) cleaning: Cleaning,
     pub(crate) leases: Mutex<Leases>,
     pub(crate) turn: Turn,
     /// What readers see.
@@ -144,7 +153,8 @@ pub(crate) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// The payload of a record.
+    /// The payload of a record. Fails when the record was dropped, which happens to versions that
+    /// a compaction has hidden since they were found.
     pub(crate) fn read_log(&self, lsn: Lsn) -> Result<Held> {
         if let Some(recent) = self.unpublished
             && let Ok(place) = recent.binary_search_by_key(&lsn, |(at, _)| *at)
@@ -152,16 +162,19 @@ impl Values<'_> {
         {
             return Ok(Held::Value(value.clone()));
         }
-        let held = |value| match value {
-            Some(value) => Held::Value(value),
-            None => Held::Erased(self.erased.erasure(lsn)),
+        let held = |record: &RecordRef<'_>| match record.payload_bytes() {
+            _ if record.view.kind == RecordKind::DROPPED => {
+                Err(Error::Damaged { lsn, cause: "it was dropped though a key needs it" })
+            }
+            Some(value) => Ok(Held::Value(value)),
+            None => Ok(Held::Erased(self.erased.erasure(lsn))),
         };
-        if let Ok(Some(value)) = self.log.look_at(lsn, |record| record.payload_bytes()) {
-            return Ok(held(value));
+        if let Ok(Some(held)) = self.log.look_at(lsn, held) {
+            return held;
         }
         let mut scan = self.log.scan(lsn);
         match scan.next_record()? {
-            Some(record) => Ok(held(record.payload_bytes())),
+            Some(record) => held(&record),
             None => Err(Error::Damaged { lsn, cause: "the record is not to be had" }),
         }
     }
@@ -216,6 +229,18 @@ impl Store {
         }
     }
 
+    /// As [`read_at`](Self::read_at) for what also reads values: those of a revision that is
+    /// compacted meanwhile may be gone from the log.
+    fn read_values_at<T>(&self, asked: u64, read: impl Fn(u64) -> Result<T>) -> Result<T> {
+        loop {
+            let revision = self.readable(asked)?;
+            let outcome = read(revision);
+            if self.compact_revision() <= revision {
+                return outcome;
+            }
+        }
+    }
+
     pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
         self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,22 +274,22 @@ impl Store {
     /// # Errors
     /// [`Error::Erased`]; the log's, when the value has to be read from it.
     pub fn value(&self, space: StreamId, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = self.read_at(0, |revision| {
-            self.index().with_version(space, key, revision, |version| {
+        self.read_values_at(0, |revision| {
+            let found = self.index().with_version(space, key, revision, |version| {
                 version.map(|version| match &version.place {
                     Place::Inline(value) => (version.lsn, Some(Held::Value(value.clone()))),
                     Place::Log | Place::Erased => (version.lsn, None),
                 })
-            })
-        })?;
-        let Some((lsn, held)) = found else { return Ok(None) };
-        let erased = self.shared.erased.erasure(lsn);
-        let held = match held {
-            _ if erased.by.is_some() => Held::Erased(erased),
-            Some(held) => held,
-            None => self.values().read_log(lsn)?,
-        };
-        self.values().opened(space, key, lsn, held)?.value().map(Some)
+            })?;
+            let Some((lsn, held)) = found else { return Ok(None) };
+            let erased = self.shared.erased.erasure(lsn);
+            let held = match held {
+                _ if erased.by.is_some() => Held::Erased(erased),
+                Some(held) => held,
+                None => self.values().read_log(lsn)?,
+            };
+            self.values().opened(space, key, lsn, held)?.value().map(Some)
+        })
     }
 
     /// A key as it was at a revision; 0 for the current one.
@@ -272,10 +297,11 @@ impl Store {
     /// # Errors
     /// [`Error::Compacted`], [`Error::FutureRevision`], the log's.
     pub fn get_at(&self, space: StreamId, key: &[u8], revision: u64) -> Result<Option<KeyValue>> {
-        let found = self.read_at(revision, |at| self.index().version(space, key, at))?;
-        let Some(version) = found else { return Ok(None) };
-        let value = self.values().read(space, key, &version)?;
-        Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
+        self.read_values_at(revision, |at| {
+            let Some(version) = self.index().version(space, key, at)? else { return Ok(None) };
+            let value = self.values().read(space, key, &version)?;
+            Ok(Some(version.with_value(Bytes::copy_from_slice(key), value)))
+        })
     }
 
     /// Reads a key or a range.
@@ -286,11 +312,17 @@ impl Store {
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
         check_request(request)?;
         let current = self.revision();
-        let (revision, found) = self.read_at(request.revision, |revision| {
-            let view = View { index: self.index(), revision, overlay: None };
-            Ok((revision, collect(&view, request)?))
-        })?;
-        finish(found, request, &self.values(), current.max(revision))
+        loop {
+            let (revision, found) = self.read_at(request.revision, |revision| {
+                let view = View { index: self.index(), revision, overlay: None };
+                Ok((revision, collect(&view, request)?))
+            })?;
+            let answer = finish(found, request, &self.values(), current.max(revision));
+            // Values can go once their revision is compacted: then it is read again.
+            if answer.is_ok() || self.compact_revision() <= revision {
+                return answer;
+            }
+        }
     }
 
     /// Writes a key and waits until that is as durable as the log's settings ask for.
@@ -327,16 +359,21 @@ impl Store {
     /// # Errors
     /// The log's.
     pub fn history(&self, space: StreamId, key: &[u8]) -> Result<Vec<KeyValue>> {
-        let published = self.revision();
-        let versions = self.index().history(space, key)?;
-        let values = self.values();
-        let visible = versions.iter().filter(|version| version.main <= published);
-        visible
-            .map(|version| {
+        loop {
+            let oldest = self.compact_revision();
+            let published = self.revision();
+            let versions = self.index().history(space, key)?;
+            let values = self.values();
+            let visible = versions.iter().filter(|version| version.main <= published);
+            let with_value = |version: &Version| {
                 let value = values.read(space, key, version)?;
                 Ok(version.with_value(Bytes::copy_from_slice(key), value))
-            })
-            .collect()
+            };
+            let found = visible.map(with_value).collect();
+            if self.compact_revision() == oldest {
+                return found;
+            }
+        }
     }
 
     /// Deletes keys.
@@ -551,6 +588,7 @@ impl Store {
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
         self.index().remove_space(space);
+        self.shared.cleaning.note_gone(space);
     }
 }
 

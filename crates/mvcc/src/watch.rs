@@ -128,10 +128,24 @@ impl Watcher {
     /// [`Error::Compacted`] when the watcher fell behind a compaction; it has ended then. The
     /// log's.
     pub fn try_next(&mut self) -> Result<Option<WatchBatch>> {
+        let next = self.next;
+        self.check_kept(next)?;
+        let found = self.read_on()?;
+        // A compaction that came meanwhile may have let the cleaner drop records that were to be
+        // read: what was gathered could have gaps.
+        self.check_kept(next).inspect_err(|_| self.next = next)?;
+        Ok(found)
+    }
+
+    fn check_kept(&self, next: u64) -> Result<()> {
         let oldest = self.store.compact_revision();
-        if self.next < oldest {
-            return Err(Error::Compacted { requested: self.next, oldest });
+        if next < oldest {
+            return Err(Error::Compacted { requested: next, oldest });
         }
+        Ok(())
+    }
+
+    fn read_on(&mut self) -> Result<Option<WatchBatch>> {
         let published = self.store.revision();
         loop {
             // A revision is one batch of the log, which becomes visible as a whole.

@@ -9,8 +9,17 @@ use cairn_mvcc::*;
 use cairn_segment::{Log, LogConfig};
 use cairn_vfs::{ManualClock, Rng, SeededRng, SimConfig, SimVfs, Vfs};
 
-fn open(disk: &SimVfs, seed: u64, cramped: bool) -> Result<Store> {
+pub(crate) fn open(disk: &SimVfs, seed: u64, cramped: bool) -> Result<Store> {
     let config = LogConfig { segment_size: 64 << 10, background: false, ..LogConfig::default() };
+    open_with(disk, seed, cramped, config)
+}
+
+pub(crate) fn open_with(
+    disk: &SimVfs,
+    seed: u64,
+    cramped: bool,
+    config: LogConfig,
+) -> Result<Store> {
     let log = Log::options()
         .vfs(Arc::new(disk.clone()) as Arc<dyn Vfs>)
         .clock(Arc::new(ManualClock::default()))
@@ -22,7 +31,7 @@ fn open(disk: &SimVfs, seed: u64, cramped: bool) -> Result<Store> {
 }
 
 /// Tries one random write; whether it was acknowledged, and the model after it.
-fn write(store: &Store, model: &Model, rng: &SeededRng) -> (bool, Model) {
+pub(crate) fn write(store: &Store, model: &Model, rng: &SeededRng) -> (bool, Model) {
     let mut after = model.clone();
     let key = |n: u64| format!("key{n}").into_bytes();
     let outcome = match rng.below(10) {
@@ -53,7 +62,7 @@ fn write(store: &Store, model: &Model, rng: &SeededRng) -> (bool, Model) {
     (outcome.is_ok(), after)
 }
 
-fn judge(store: &Store, candidates: &[Model]) -> Result<usize, String> {
+pub(crate) fn judge(store: &Store, candidates: &[Model]) -> Result<usize, String> {
     let revision = store.revision();
     let same = |model: &Model| {
         model.revision == revision && model.oldest == store.compact_revision() && {

@@ -1,6 +1,7 @@
 //! Keys against etcd's rules, a plain model, and the faulty disk.
 
 mod background;
+mod cleaning;
 mod crashes;
 mod etcd;
 mod etcd_leases;

@@ -6,7 +6,7 @@ use cairn_mvcc::*;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Put(u8, u16, u8),
     PutMany(Vec<u8>),
     Delete(u8, u8),
@@ -18,7 +18,7 @@ enum Step {
     Reopen,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0_u8..12, 0_u16..200, 0_u8..6).prop_map(|(k, v, l)| Step::Put(k, v, l)),
         2 => proptest::collection::vec(0_u8..12, 1..5).prop_map(Step::PutMany),
@@ -40,7 +40,7 @@ fn value(number: u16) -> Vec<u8> {
     vec![number.to_le_bytes()[0]; usize::from(number)]
 }
 
-fn run(store: &Store, model: &mut Model, step: &Step) {
+pub(crate) fn run(store: &Store, model: &mut Model, step: &Step) {
     match step {
         Step::Put(k, v, l) => {
             let lease = i64::from(*l);
@@ -95,7 +95,7 @@ fn run(store: &Store, model: &mut Model, step: &Step) {
     }
 }
 
-fn check(store: &Store, model: &Model) {
+pub(crate) fn check(store: &Store, model: &Model) {
     assert_eq!(store.revision(), model.revision);
     assert_eq!(store.compact_revision(), model.oldest);
     for revision in model.oldest.max(1)..=model.revision {

@@ -3,12 +3,13 @@
 //! before anybody reads it, so a crash leaves the one or the other. LSNs, leaves and the chain
 //! stay, so every proof and checkpoint made before still holds.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
 use cairn_codec::{
     BATCH_HEADER_LEN, BatchHeader, BatchView, Content, Fate, RecordView, rewrite, seal_batch,
 };
-use cairn_types::Lsn;
+use cairn_types::{Lsn, SegmentId};
 use cairn_vfs::{OpenMode, VfsFile};
 
 use crate::append::NextSequences;
@@ -23,6 +24,9 @@ use crate::{Corruption, Error, Log, Result, SpaceLimit};
 /// Bytes that are gathered before the replacement file is written to.
 const WRITE_LEN: usize = 1 << 20;
 
+/// Slows a cleaning down, or ends it.
+pub type Pace<'a> = &'a dyn Fn(u64) -> ControlFlow<()>;
+
 /// Bounds and progress of a cleaning.
 #[derive(Clone, Copy, Default)]
 pub struct CleanOptions<'a> {
@@ -31,13 +35,24 @@ pub struct CleanOptions<'a> {
     /// Only segments for whose first LSN and the LSN after the last one this says yes; all
     /// without it. The others are not read.
     pub wanted: Option<&'a dyn Fn(Lsn, Lsn) -> bool>,
+    /// Only this segment.
+    pub segment: Option<SegmentId>,
+    /// Written into the headers of replaced segments: how far the owner's right to drop reached.
+    /// A copy that is cut before that place is known by it; see [`Log::cleaned_to`].
+    pub mark: u64,
+    /// Called with the bytes that were read or written since the last call. It may wait, so that
+    /// cleaning stays below a rate; when it breaks, cleaning ends with [`Error::Closed`].
+    pub pace: Option<Pace<'a>>,
     /// Called with segments done and segments in all.
     pub progress: Option<&'a dyn Fn(usize, usize)>,
 }
 
 impl std::fmt::Debug for CleanOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CleanOptions").field("before", &self.before).finish_non_exhaustive()
+        f.debug_struct("CleanOptions")
+            .field("before", &self.before)
+            .field("segment", &self.segment)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,7 +91,8 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for damage (the segment is left as it is), [`Error::NoSpace`] and
-    /// others when a replacement cannot be written; segments replaced before stay replaced.
+    /// others when a replacement cannot be written, [`Error::Closed`] when the pace ended it;
+    /// segments replaced before stay replaced.
     ///
     /// ```
     /// use cairn_segment::{Draft, Fate, Log, RecordDraft, RecordKind};
@@ -119,6 +135,7 @@ impl Log {
                 let (from, to) = (segment.header.base_lsn, segment.end_lsn());
                 options.wanted.is_none_or(|wanted| wanted(from, to))
             })
+            .filter(|segment| options.segment.is_none_or(|only| segment.header.id == only))
             .cloned()
             .collect();
         let mut cleaned = Cleaned::default();
@@ -127,9 +144,12 @@ impl Log {
                 progress(done, complete.len());
             }
             cleaned.segment_count += 1;
-            let plan = plan(segment, &newest, fate)?;
+            let plan = plan(segment, &newest, fate, options.pace)?;
             if plan.erased_count + plan.dropped_count > 0 {
-                let replacement = self.replace(segment, &plan)?;
+                // Whatever `fate` knew of later records must not be lost after what they
+                // supersede is gone.
+                append.sync()?;
+                let replacement = self.replace(segment, &plan, options)?;
                 cleaned.replaced_count += 1;
                 cleaned.erased_count += plan.erased_count;
                 cleaned.dropped_count += plan.dropped_count;
@@ -146,15 +166,20 @@ impl Log {
     }
 
     /// Writes the replacement of a segment, gives it the segment's name and shows it to readers.
-    fn replace(&self, segment: &Segment, plan: &Plan) -> Result<Arc<Segment>> {
+    fn replace(
+        &self,
+        segment: &Segment,
+        plan: &Plan,
+        options: &CleanOptions<'_>,
+    ) -> Result<Arc<Segment>> {
         let store = &self.shared.store;
         let path = segment_path(segment.header.id);
         let temporary = format!("{path}.tmp");
         if store.vfs.exists(&temporary)? {
             store.vfs.remove(&temporary)?;
         }
-        let written = Replacement::create(self, segment, &temporary)
-            .and_then(|replacement| replacement.write(self, segment, plan));
+        let written = Replacement::create(self, segment, &temporary, options.mark)
+            .and_then(|replacement| replacement.write(self, segment, plan, options.pace));
         let (header, file, index, end) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -179,9 +204,10 @@ fn plan(
     segment: &Segment,
     newest: &NextSequences,
     fate: &mut dyn FnMut(Lsn, &RecordView<'_>) -> Fate,
+    pace: Option<Pace<'_>>,
 ) -> Result<Plan> {
     let mut plan = Plan { fates: Vec::new(), erased_count: 0, dropped_count: 0 };
-    each_batch(segment, |header, body| {
+    each_batch(segment, pace, |header, body| {
         for record in BatchView::new(header, body)?.records() {
             let record = record?;
             let lsn = Lsn::new(header.first_lsn.get() + u64::from(record.index));
@@ -207,6 +233,7 @@ fn plan(
 /// Hands out every batch of a complete segment, with its CRCs checked.
 fn each_batch(
     segment: &Segment,
+    pace: Option<Pace<'_>>,
     mut each: impl FnMut(&BatchHeader, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let damaged = |position, error: cairn_codec::Error| {
@@ -214,7 +241,12 @@ fn each_batch(
     };
     let mut window = Window::new(segment.file.clone())?;
     let mut position = SEGMENT_HEADER_LEN as u64;
+    let mut paced = position;
     while position < segment.end() {
+        if position - paced >= WRITE_LEN as u64 {
+            keep_pace(pace, position - paced)?;
+            paced = position;
+        }
         let head = window.get(position, BATCH_HEADER_LEN)?;
         let header =
             BatchHeader::decode(head, &segment.crc).map_err(|error| damaged(position, error))?;
@@ -224,7 +256,15 @@ fn each_batch(
         each(&header, &body.map_err(|error| damaged(position, error))?)?;
         position += header.total_len() as u64;
     }
-    Ok(())
+    keep_pace(pace, position - paced)
+}
+
+/// Reports bytes and waits as long as the owner wants.
+fn keep_pace(pace: Option<Pace<'_>>, len: u64) -> Result<()> {
+    match pace.map_or(ControlFlow::Continue(()), |pace| pace(len)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Closed),
+    }
 }
 
 /// The file that takes a segment's place.
@@ -240,11 +280,12 @@ struct Replacement {
 type Written = (SegmentHeader, Arc<dyn VfsFile>, SegmentIndex, u64);
 
 impl Replacement {
-    fn create(log: &Log, old: &Segment, temporary: &str) -> Result<Self> {
+    fn create(log: &Log, old: &Segment, temporary: &str, mark: u64) -> Result<Self> {
         let store = &log.shared.store;
         let header = SegmentHeader {
             salt: store.fresh_salt(),
             rewrites: old.header.rewrites + 1,
+            cleaned_to: old.header.cleaned_to.max(mark),
             ..old.header.clone()
         };
         let file = store.vfs.open(temporary, OpenMode::Create)?;
@@ -257,16 +298,27 @@ impl Replacement {
         self.position + self.pending.len() as u64
     }
 
-    fn write(mut self, log: &Log, old: &Segment, plan: &Plan) -> Result<Written> {
+    fn write(
+        mut self,
+        log: &Log,
+        old: &Segment,
+        plan: &Plan,
+        pace: Option<Pace<'_>>,
+    ) -> Result<Written> {
         let crc = self.header.crc();
         let registry = &log.shared.store.registry;
         let sealer = registry.sealer(&crc);
-        let mut fates = plan.fates.iter().copied();
-        each_batch(old, |header, body| {
+        let mut fates = &plan.fates[..];
+        each_batch(old, None, |header, body| {
             let codec = registry.get(header.codec)?;
             let start = self.pending.len();
             let position = self.end();
-            let fate = |_: &RecordView<'_>| fates.next().unwrap_or(Fate::Keep);
+            let (of_batch, rest) = fates
+                .split_at_checked(header.record_count as usize)
+                .expect("the plan has a fate for every record");
+            fates = rest;
+            // By its place: records that were dropped before are not asked about.
+            let fate = |record: &RecordView<'_>| of_batch[record.index as usize];
             rewrite(header, body, registry, codec, &crc, fate, &mut self.pending)?;
             let batch = self.pending.get(start..).unwrap_or_default();
             let rewritten = BatchHeader::decode(batch, &crc)?;
@@ -281,6 +333,7 @@ impl Replacement {
             }
             self.batch_count += 1;
             if self.pending.len() >= WRITE_LEN {
+                keep_pace(pace, self.pending.len() as u64)?;
                 self.flush()?;
             }
             Ok(())

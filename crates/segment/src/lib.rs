@@ -45,7 +45,7 @@ pub use backup::BackedUp;
 pub use cairn_codec::{
     Compression, Content, Draft, Facts, Fate, RecordDraft, RecordKind, SequenceRule,
 };
-pub use clean::{CleanOptions, Cleaned};
+pub use clean::{CleanOptions, Cleaned, Pace};
 pub use config::{CheckpointPolicy, IoMode, LogConfig};
 pub use error::{Corruption, Error, Result};
 pub use log::{Head, Log, LogOptions, LogStats};

@@ -95,6 +95,14 @@ impl Log {
         &self.shared.store.config
     }
 
+    /// The greatest [mark](crate::CleanOptions::mark) that a cleaning of the segments there are was
+    /// given; 0 for none. What the owner knew of the log at that mark has to be in it, too.
+    #[must_use]
+    pub fn cleaned_to(&self) -> u64 {
+        let segments = self.shared.segments.load();
+        segments.iter().map(|segment| segment.header.cleaned_to).max().unwrap_or(0)
+    }
+
     /// Figures of every segment, in order.
     ///
     /// # Errors

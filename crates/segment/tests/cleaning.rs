@@ -1,9 +1,11 @@
 //! Cleaning: payloads go, leaves and chain stay.
 
 use crate::store::*;
+use std::ops::ControlFlow;
+
 use cairn_codec::RecordView;
 use cairn_segment::*;
-use cairn_types::{Lsn, StreamId};
+use cairn_types::{Lsn, SegmentId, StreamId};
 use cairn_vfs::{MemVfs, OpenMode, Vfs};
 
 /// Erases every record with this LSN.
@@ -77,6 +79,63 @@ fn dropping_keeps_sequences_and_never_takes_a_streams_newest_record() {
     assert!(log.verify(&VerifyOptions::default()).expect("verifies").is_intact());
     let appended = log.append(&draft(1, &[b"goes on"])).expect("appends");
     assert_eq!(appended.sequences.get(0), Some(next));
+}
+
+#[test]
+fn what_a_second_cleaning_drops_is_what_was_asked_for() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    let payloads: Vec<[u8; 50]> = (0..8_u8).map(|number| [number; 50]).collect();
+    let batch: Vec<&[u8]> = payloads.iter().map(|payload| &payload[..]).collect();
+    for _ in 0..2 {
+        log.append(&draft(1, &batch)).expect("appends");
+    }
+    log.roll().expect("rolls");
+    log.append(&draft(1, &[b"end"])).expect("appends");
+    let mut gone: Vec<u64> = Vec::new();
+    for wanted in [1, 2, 9, 5, 14] {
+        let mut drop = |lsn: Lsn, _: &RecordView<'_>| {
+            if lsn.get() == wanted { Fate::Drop } else { Fate::Keep }
+        };
+        let cleaned = log.clean(&mut drop, &CleanOptions::default()).expect("cleans");
+        assert_eq!(cleaned.dropped_count, 1);
+        gone.push(wanted);
+        for lsn in 0..16 {
+            let payload = log.read(Lsn::new(lsn)).expect("reads").payload;
+            assert_eq!(payload.is_none(), gone.contains(&lsn), "{lsn} after {gone:?}");
+        }
+    }
+    assert!(log.verify(&VerifyOptions::default()).expect("verifies").is_intact());
+}
+
+#[test]
+fn a_pace_is_told_every_byte_and_can_end_a_cleaning_that_changes_nothing_then() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    for number in 0..20_u8 {
+        log.append(&draft(1, &[&[number; 300]])).expect("appends");
+    }
+    log.roll().expect("rolls");
+    log.append(&draft(1, &[b"end"])).expect("appends");
+    let told = std::cell::Cell::new(0);
+    let pace = |stop: bool| {
+        let told = &told;
+        move |len| {
+            told.set(told.get() + len);
+            if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    };
+    let stopped = pace(true);
+    let options = CleanOptions { pace: Some(&stopped), ..CleanOptions::default() };
+    assert!(matches!(log.clean(&mut erase(1), &options), Err(Error::Closed)));
+    assert_eq!(log.read(Lsn::new(1)).expect("reads").payload.map(|p| p.len()), Some(300));
+    assert!(!vfs.paths().iter().any(|path| path.ends_with(".tmp")));
+    let (going, before) = (pace(false), told.replace(0));
+    let options = CleanOptions { pace: Some(&going), ..CleanOptions::default() };
+    assert_eq!(log.clean(&mut erase(1), &options).expect("cleans").erased_count, 1);
+    assert!(before > 0 && told.get() >= 6000, "{before}, {}", told.get());
+    let other = CleanOptions { segment: Some(SegmentId::new(1)), ..CleanOptions::default() };
+    assert_eq!(log.clean(&mut erase(2), &other).expect("cleans").replaced_count, 0);
 }
 
 #[test]

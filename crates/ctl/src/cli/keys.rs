@@ -194,6 +194,15 @@ pub enum Lease {
     List,
 }
 
+/// What the log keeps of a keyspace.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Retention {
+    /// Every version of every key.
+    Forever,
+    /// What can be read; compacted versions go.
+    LatestOnly,
+}
+
 /// Commands about keyspaces.
 #[derive(Debug, Subcommand)]
 pub enum Keyspaces {
@@ -206,6 +215,17 @@ pub enum Keyspaces {
         /// Seal each value with a key of its subject, what stands before the first / of its key.
         #[arg(long)]
         by_subject: bool,
+        /// What the log keeps: every version for ever, or only what can be read.
+        #[arg(long, value_enum)]
+        retention: Option<Retention>,
+    },
+    /// Change what the log keeps of one.
+    Set {
+        /// Name.
+        name: String,
+        /// What the log keeps: every version for ever, or only what can be read.
+        #[arg(long, value_enum)]
+        retention: Retention,
     },
     /// Drop one with all its keys.
     Drop {

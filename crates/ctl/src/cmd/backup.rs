@@ -62,6 +62,10 @@ pub fn restore(cli: &Cli, args: &Restore, out: &mut impl Write) -> Result<()> {
         let (rev, newest) = (args.rev.unwrap_or_default(), backup.revision());
         bail!("the backup ends at revision {newest}, before {rev}");
     }
+    let cleaned = backup.log().cleaned_to();
+    if args.rev.is_some_and(|rev| rev < cleaned) {
+        bail!("records before revision {cleaned} were cleaned away; restore that one or a later");
+    }
     let end = match args.rev {
         Some(rev) => end_of(backup.log(), rev)?,
         None => None,

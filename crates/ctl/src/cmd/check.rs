@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use cairndb::codec::RecordView;
 use cairndb::engine::{
-    Authorised, ErasedRecords, ErasureReport, OwnedSpace, Shredded, SpaceOwner, SpaceReport,
+    Authorised, ErasedRecords, ErasureReport, KeyspaceRetention, OwnedSpace, Shredded, SpaceOwner,
+    SpaceReport,
 };
 use cairndb::log::{Error, VerifyReport, verify_store};
 use cairndb::prelude::*;
@@ -144,6 +145,7 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     let head = engine.log().head();
     let tree = engine.keys().tree_stats();
     let space = engine.space()?;
+    let owner_text = |owner: &SpaceOwner| owner_text(&engine, owner);
     if cli.json {
         let owners: serde_json::Map<String, serde_json::Value> = space
             .owners
@@ -176,7 +178,7 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     line(out, format!("batches      {}", stats.batch_count))?;
     line(out, format!("segments     {}", stats.segment_count))?;
     line(out, format!("stored       {} bytes", stats.stored_len))?;
-    print_space(&space, out)?;
+    print_space(&space, &owner_text, out)?;
     line(out, format!("checkpoints  {}", stats.checkpoint_count))?;
     line(out, format!("topics       {}", engine.topics().len()))?;
     line(out, format!("revision     {}", engine.revision()))?;
@@ -184,16 +186,25 @@ pub fn stats(cli: &Cli, out: &mut impl Write) -> Result<()> {
     line(out, format!("chain        {}", head.chain))
 }
 
-fn owner_text(owner: &SpaceOwner) -> String {
+fn owner_text(engine: &Engine, owner: &SpaceOwner) -> String {
     match owner {
         SpaceOwner::Topic(name) => format!("topic {name}"),
-        SpaceOwner::Keyspace(name) => format!("keyspace {name}"),
+        SpaceOwner::Keyspace(name) => {
+            match engine.keyspace(name.as_str()).map(|keyspace| keyspace.retention()) {
+                Ok(KeyspaceRetention::LatestOnly) => format!("keyspace {name} (latest only)"),
+                _ => format!("keyspace {name}"),
+            }
+        }
         SpaceOwner::System => "system".into(),
         SpaceOwner::Dropped => "dropped".into(),
     }
 }
 
-fn print_space(space: &SpaceReport, out: &mut impl Write) -> Result<()> {
+fn print_space(
+    space: &SpaceReport,
+    owner_text: &dyn Fn(&SpaceOwner) -> String,
+    out: &mut impl Write,
+) -> Result<()> {
     let SpaceReport { sealed_len, active_len, reserved_len, reclaimable_len, .. } = space;
     line(out, format!("  sealed     {sealed_len} bytes"))?;
     line(out, format!("  active     {active_len} bytes, {reserved_len} more reserved"))?;

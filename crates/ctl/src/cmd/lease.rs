@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use anyhow::Result;
+use cairndb::engine::{CleanKeys, KeyspaceRetention};
 use cairndb::prelude::*;
 use serde_json::json;
 
 use super::{line, open, open_current};
 use crate::cli::Cli;
-use crate::cli::keys::{Keyspaces, Lease};
+use crate::cli::keys::{Keyspaces, Lease, Retention};
 use crate::exit::NotFound;
 
 /// Grants, ends, renews and shows leases.
@@ -65,15 +66,25 @@ pub fn lease(cli: &Cli, command: &Lease, out: &mut impl Write) -> Result<()> {
 }
 
 /// Gives up the past before a revision.
-pub fn compact(cli: &Cli, revision: u64, out: &mut impl Write) -> Result<()> {
+pub fn compact(cli: &Cli, revision: u64, clean: bool, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
     let compacted = engine.keys().compact(revision)?;
     let before = engine.keys().tree_stats().dropped_version_count;
     engine.keys().merge_tables()?;
     let merged = engine.keys().tree_stats().dropped_version_count - before;
     let (revision, versions) = (compacted.revision, compacted.version_count.max(merged));
-    let text = format!("revisions before {revision} are gone, {versions} versions dropped");
-    say(cli, text, json!({ "compact_revision": revision, "dropped": versions }), out)?;
+    let mut text = format!("revisions before {revision} are gone, {versions} versions dropped");
+    let mut object = json!({ "compact_revision": revision, "dropped": versions });
+    if clean {
+        let all = CleanKeys { dead_share: 0.0, roll: true, ..CleanKeys::default() };
+        let cleaned = engine.clean_keyspaces(&all)?;
+        let (records, freed) =
+            (cleaned.dropped_count, cleaned.len_before.saturating_sub(cleaned.len_after));
+        text.push_str(&format!("; {records} records cleaned, {freed} bytes freed in the log"));
+        object["records_cleaned"] = json!(records);
+        object["freed_bytes"] = json!(freed);
+    }
+    say(cli, text, object, out)?;
     Ok(engine.close()?)
 }
 
@@ -84,19 +95,37 @@ pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -
             let engine = open_current(cli)?;
             for space in engine.keyspaces() {
                 let (name, keys) = (space.name(), space.key_count()?);
-                let object = json!({ "keyspace": name.as_str(), "keys": keys });
-                say(cli, format!("{name:<20} {keys} keys"), object, out)?;
+                let retention = space.retention();
+                let shown = retention.to_string();
+                let object = json!({ "keyspace": name.as_str(), "keys": keys, "retention": shown });
+                say(cli, format!("{name:<20} {retention:<12} {keys} keys"), object, out)?;
             }
             Ok(())
         }
-        Some(Keyspaces::Create { name, by_subject }) => {
+        Some(Keyspaces::Create { name, by_subject, retention }) => {
             let engine = open(cli)?;
-            let new = match by_subject {
-                true => engine.create_keyspace_by_subject(name)?,
-                false => engine.create_keyspace(name)?,
+            let wanted = retention.map(wanted);
+            let new = match (by_subject, wanted) {
+                (false, Some(retention)) => engine.create_keyspace_with(name, retention)?,
+                (false, None) => engine.create_keyspace(name)?,
+                (true, retention) => {
+                    let new = engine.create_keyspace_by_subject(name)?;
+                    if let Some(retention) = retention {
+                        engine.set_keyspace_retention(name, retention)?;
+                    }
+                    new
+                }
             };
             let text = if new { "created" } else { "exists already" };
             say(cli, text.to_owned(), json!({ "keyspace": name, "created": new }), out)?;
+            Ok(engine.close()?)
+        }
+        Some(Keyspaces::Set { name, retention }) => {
+            let engine = open(cli)?;
+            let retention = wanted(*retention);
+            engine.set_keyspace_retention(name, retention)?;
+            let object = json!({ "keyspace": name, "retention": retention.to_string() });
+            say(cli, format!("keeps {retention}"), object, out)?;
             Ok(engine.close()?)
         }
         Some(Keyspaces::Drop { name }) => {
@@ -105,6 +134,13 @@ pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -
             say(cli, "dropped".to_owned(), json!({ "keyspace": name, "dropped": true }), out)?;
             Ok(engine.close()?)
         }
+    }
+}
+
+fn wanted(retention: Retention) -> KeyspaceRetention {
+    match retention {
+        Retention::Forever => KeyspaceRetention::Forever,
+        Retention::LatestOnly => KeyspaceRetention::LatestOnly,
     }
 }
 

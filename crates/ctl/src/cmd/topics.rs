@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use cairndb::engine::CleanKeys;
 use cairndb::log::Dropped;
 use cairndb::prelude::*;
 use serde_json::json;
@@ -55,11 +56,13 @@ pub fn maintain(cli: &Cli, reclaim: bool, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
     let leases = engine.maintain()?;
     let retained = engine.retain_topics()?;
+    let keys = engine.clean_keyspaces(&CleanKeys::default())?;
     let reclaimed = if reclaim { engine.reclaim()? } else { Dropped::default() };
     engine.close()?;
     let (trimmed, segments) =
         (retained.trimmed_count, retained.dropped.segment_count + reclaimed.segment_count);
-    let records = retained.cleaned.dropped_count + retained.cleaned.erased_count;
+    let records =
+        retained.cleaned.dropped_count + retained.cleaned.erased_count + keys.dropped_count;
     if cli.json {
         return line(
             out,

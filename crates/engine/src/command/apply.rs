@@ -85,7 +85,11 @@ impl Engine {
                 Answer::Done
             }
             Command::CreateKeyspace { keyspace } => {
-                Answer::Created(self.create_keyspace_marked(keyspace.clone(), false, mark)?)
+                Answer::Created(self.create_keyspace_marked(keyspace.clone(), false, None, mark)?)
+            }
+            Command::CreateKeyspaceWith { keyspace, retention } => {
+                let name = keyspace.clone();
+                Answer::Created(self.create_keyspace_marked(name, false, Some(*retention), mark)?)
             }
             Command::DropKeyspace { keyspace } => {
                 self.drop_keyspace_marked(keyspace.as_str(), mark)?;

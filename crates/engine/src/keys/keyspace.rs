@@ -48,6 +48,12 @@ impl Keyspace {
         self.stream
     }
 
+    /// What the log keeps of it.
+    #[must_use]
+    pub fn retention(&self) -> crate::KeyspaceRetention {
+        self.engine.view().retention(self.stream)
+    }
+
     /// The value of a key.
     ///
     /// # Errors

@@ -96,6 +96,8 @@ impl Engine {
     pub fn proofs(&self) -> Result<Proofs> {
         let proofs = Proofs { engine: self.clone() };
         proofs.held()?;
+        // Cleaning must not be ahead of the key map.
+        self.keys().clean_by_owner(true);
         Ok(proofs)
     }
 }

@@ -117,7 +117,10 @@ impl<V: Version> Tree<V> {
             table_len: self.options.table_len,
             next_id: &next_id,
         };
-        match if now.plan.moves { Ok(true) } else { now.step(&output, versions) } {
+        let before = now.written_len();
+        let stepped = if now.plan.moves { Ok(true) } else { now.step(&output, versions) };
+        self.merged_len.fetch_add(now.written_len().saturating_sub(before), Ordering::Relaxed);
+        match stepped {
             Ok(true) => self.install(&now),
             Ok(false) => {
                 *job = Some(now);

@@ -203,6 +203,7 @@ impl<V: Version> Tree<V> {
             writing: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             merged: AtomicU64::new(0),
+            merged_len: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
             merged_oldest: AtomicU64::new(oldest),
         };

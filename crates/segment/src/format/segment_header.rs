@@ -14,7 +14,8 @@
 //! | 64 | 32 | chain value before the first batch |
 //! | 96 | 8 | end of the batches in the segment before, 0 when there is none |
 //! | 104 | 8 | rewrites: how often the cleaner replaced this file |
-//! | 112 | 140 | zero |
+//! | 112 | 8 | cleaned up to: a mark of the log's owner, for keys the compacted revision up to which records may be gone; 0 for none |
+//! | 120 | 132 | zero |
 //! | 252 | 4 | CRC32 of bytes 0..252 |
 
 use cairn_codec::SaltedCrc;
@@ -26,7 +27,7 @@ use super::frame::{FrameFault, FrameReader, FrameWriter};
 pub const SEGMENT_HEADER_LEN: usize = 256;
 const MAGIC: [u8; 4] = *b"CRNS";
 
-const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 2 + 140 + 4 == SEGMENT_HEADER_LEN);
+const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 3 + 132 + 4 == SEGMENT_HEADER_LEN);
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct SegmentHeader {
     pub prev_end: u64,
     /// How often the cleaner replaced this file.
     pub rewrites: u64,
+    /// What the owner of the log cleaned it up to; greatest of all cleanings.
+    pub cleaned_to: u64,
 }
 
 impl SegmentHeader {
@@ -64,7 +67,8 @@ impl SegmentHeader {
             .put(self.prev_chain.as_bytes())
             .u64(self.prev_end)
             .u64(self.rewrites)
-            .zeros(140)
+            .u64(self.cleaned_to)
+            .zeros(132)
             .close(crc32fast::Hasher::new())
     }
 
@@ -84,8 +88,9 @@ impl SegmentHeader {
             prev_chain: ChainHash::new(reader.take()),
             prev_end: reader.u64(),
             rewrites: reader.u64(),
+            cleaned_to: reader.u64(),
         };
-        reader.zeros(140)?;
+        reader.zeros(132)?;
         reader.finish();
         Ok(header)
     }
@@ -111,6 +116,7 @@ mod tests {
             prev_chain: ChainHash::new([1; 32]),
             prev_end: 4711,
             rewrites: 2,
+            cleaned_to: 5,
         }
     }
 

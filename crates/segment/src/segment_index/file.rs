@@ -156,6 +156,7 @@ mod tests {
             prev_chain: ChainHash::GENESIS,
             prev_end: 0,
             rewrites: 0,
+            cleaned_to: 0,
         };
         let mut index = SegmentIndex::growing(Lsn::new(10));
         index.add_place(Lsn::new(10), 256, 3, Timestamp::from_micros(5));
