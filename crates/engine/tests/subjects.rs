@@ -182,6 +182,31 @@ fn a_store_without_its_keys_says_so_and_a_damaged_key_file_is_named() {
 }
 
 #[test]
+fn with_encryption_at_rest_the_keys_of_subjects_need_the_stores_key() {
+    let vfs = MemVfs::new();
+    let open = |key: [u8; 32], seed| {
+        let config = LogConfig { background: false, ..LogConfig::default() };
+        let rng = Arc::new(SeededRng::new(seed));
+        let log = Log::options().vfs(Arc::new(vfs.clone())).rng(rng).config(config);
+        Engine::options().log(log.sealing_key(&key)).open()
+    };
+    let engine = open([7; 32], 1).expect("opens");
+    engine.create_keyspace_by_subject("k").expect("creates");
+    let keys = engine.keyspace("k").expect("there");
+    keys.put("a/1", CANARY).expect("puts");
+    keys.put("b/1", CANARY).expect("puts");
+    drop((keys, engine));
+    assert_eq!(bytes_of(&vfs, "keys/subjects")[128 + 32], 2, "sealed in its slot");
+    assert!(open([8; 32], 2).is_err());
+    let engine = open([7; 32], 3).expect("opens");
+    let keys = engine.keyspace("k").expect("there");
+    assert_eq!(keys.get("a/1").expect("reads").as_deref(), Some(CANARY.as_bytes()));
+    let done = engine.shred("a", "r").expect("shreds");
+    assert!(is_erased(keys.get("a/1"), done.by));
+    assert_eq!(keys.get("b/1").expect("reads").as_deref(), Some(CANARY.as_bytes()));
+}
+
+#[test]
 fn shredding_outlives_the_segments_that_retention_drops() {
     let vfs = MemVfs::new();
     let (engine, keys) = world(&vfs);
