@@ -23,9 +23,8 @@ struct Load {
 impl Load {
     fn from_arguments() -> Outcome<Self> {
         let mut arguments = std::env::args().skip(1);
-        let mut number = |default: u64| {
-            arguments.next().map_or(Ok(default), |argument| argument.parse::<u64>())
-        };
+        let mut number =
+            |default: u64| arguments.next().map_or(Ok(default), |argument| argument.parse::<u64>());
         let (keys, value_len, batch) = (number(1_000_000)?, number(100)?, number(1000)?);
         let compression = match arguments.next().as_deref() {
             None | Some("none") => Compression::None,

@@ -370,7 +370,11 @@ mod tests {
         let latest = KeyspaceRetention::LatestOnly;
         let latest = KeyspaceCreated { retention: latest, ..keyspace.clone() };
         assert_eq!(KeyspaceCreated::decode(&latest.encode()), Some(latest.clone()));
-        assert_eq!(KeyspaceCreated::decode(b"\x04\x08\0\0\0\x02users"), None, "an unknown retention");
+        assert_eq!(
+            KeyspaceCreated::decode(b"\x04\x08\0\0\0\x02users"),
+            None,
+            "an unknown retention"
+        );
         assert_eq!(TopicCreated::decode(&keyspace.encode()), None);
         let dropped = encode_keyspace_dropped(keyspace.stream);
         assert_eq!(decode_keyspace_dropped(&dropped), Some(keyspace.stream));

@@ -11,8 +11,9 @@ use cairn_types::{
 };
 
 use crate::metadata::{
-    GroupOffset, KEYSPACE, KEYSPACE_WITH_RETENTION, KeyspaceCreated, KeyspaceRetention, ProducerRegistered, TopicCreated, decode_applied,
-    decode_dropped, decode_keyspace_dropped, decode_trimmed,
+    GroupOffset, KEYSPACE, KEYSPACE_WITH_RETENTION, KeyspaceCreated, KeyspaceRetention,
+    ProducerRegistered, TopicCreated, decode_applied, decode_dropped, decode_keyspace_dropped,
+    decode_trimmed,
 };
 use crate::{Error, NewEvent, Result};
 

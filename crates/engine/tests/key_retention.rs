@@ -105,7 +105,8 @@ fn only_the_keyspace_that_asked_for_it_gives_space_back_and_answers_stay() {
         for name in ["cache", "ledger"] {
             let space = engine.keyspace(name).expect("there");
             for at in [0, revision] {
-                let found = space.range(&RangeRequest::new(space.stream(), cairn_mvcc::Range::all()).at(at));
+                let found = space
+                    .range(&RangeRequest::new(space.stream(), cairn_mvcc::Range::all()).at(at));
                 let found = found.expect("reads").kvs;
                 assert_eq!(found.len(), 10);
                 let round = if at == 0 { 19 } else { 18 };

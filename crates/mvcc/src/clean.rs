@@ -228,9 +228,8 @@ impl Store {
             if let Some(progress) = options.progress {
                 progress(done, segments.len());
             }
-            let cleaned = self.clean_segment(segment, options.dead_share, &|_| {
-                ControlFlow::Continue(())
-            })?;
+            let cleaned =
+                self.clean_segment(segment, options.dead_share, &|_| ControlFlow::Continue(()))?;
             add(&mut total, &cleaned.unwrap_or_default());
         }
         if let Some(progress) = options.progress {

@@ -324,7 +324,11 @@ fn crash_often(durability: Durability, seeds: std::ops::Range<u64>) {
                     model = after;
                 }
             }
-            if rng.below(2) == 0 { disk.power_crash() } else { disk.process_crash() }
+            if rng.below(2) == 0 {
+                disk.power_crash()
+            } else {
+                disk.process_crash()
+            }
             let store = reopen(rng.next_u64()).expect("recovers");
             let place = judge(&store, &possible).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             model = possible.swap_remove(place);

@@ -97,8 +97,7 @@ pub fn keyspaces(cli: &Cli, command: Option<&Keyspaces>, out: &mut impl Write) -
                 let (name, keys) = (space.name(), space.key_count()?);
                 let retention = space.retention();
                 let shown = retention.to_string();
-                let object =
-                    json!({ "keyspace": name.as_str(), "keys": keys, "retention": shown });
+                let object = json!({ "keyspace": name.as_str(), "keys": keys, "retention": shown });
                 say(cli, format!("{name:<20} {retention:<12} {keys} keys"), object, out)?;
             }
             Ok(())

@@ -132,7 +132,12 @@ fn asked(cli: &Cli, engine: &Engine) -> Result<Option<Asked>> {
             admin(Read, AdminArea::Status)
         }
         Command::Keyspaces {
-            command: Some(Keyspaces::Create { name, .. } | Keyspaces::Set { name, .. } | Keyspaces::Drop { name }),
+            command:
+                Some(
+                    Keyspaces::Create { name, .. }
+                    | Keyspaces::Set { name, .. }
+                    | Keyspaces::Drop { name },
+                ),
         } => vec![(Manage, Resource::Keyspace(KeyspaceName::new(name)?))],
         Command::Backup { .. } | Command::Snapshot(_) => admin(Read, AdminArea::Backup),
         Command::Stats | Command::Head => admin(Read, AdminArea::Status),
