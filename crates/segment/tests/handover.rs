@@ -60,8 +60,14 @@ impl Model {
     }
 
     fn reached(&self, end: u64, reach: Reach) -> bool {
-        let mark = if reach == Reach::Durable { &self.durable } else { &self.written };
-        mark.load(Ordering::Acquire) >= end
+        match reach {
+            Reach::Written => self.written.load(Ordering::Acquire) >= end,
+            // Visibility is raised last.
+            Reach::Durable => {
+                self.durable.load(Ordering::Acquire) >= end
+                    && self.visible.load(Ordering::Acquire) >= end
+            }
+        }
     }
 
     /// Write and sync, as one step that others run beside.
