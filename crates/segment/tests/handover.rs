@@ -226,9 +226,9 @@ fn run(fails_at: u64) {
                         continue;
                     }
                     if model.wait_until(end, reach).is_ok() {
+                        let visible = model.visible.load(Ordering::Acquire);
                         let len = model.file.lock().expect("nobody panics with it").len() as u64;
                         assert!(len >= end, "acknowledged and not written");
-                        let visible = model.visible.load(Ordering::Acquire);
                         assert!(reach == Reach::Written || visible >= end);
                         assert!(visible <= len, "seen before it was durable");
                     } else {
