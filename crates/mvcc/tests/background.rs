@@ -156,3 +156,25 @@ fn an_older_version_of_a_key_that_was_written_again_is_read_from_the_tables() {
     assert_eq!(value(second - 1), Some(("old".into(), 1)));
     assert_eq!(value(second), Some(("new".into(), 2)));
 }
+
+#[test]
+fn a_rate_of_almost_nothing_stops_no_writer_and_no_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
+    let vfs = Arc::new(StdVfs::create(dir.path()).expect("a directory"));
+    let log = Log::options().vfs(vfs).config(config).open().expect("opens");
+    let tree = TreeOptions { memory_len: 64 << 10, flush_len: 16 << 10, ..crate::cramped() };
+    let options = Options { tree, background_rate: 1, ..Options::default() };
+    let store = Store::open_with(log, options).expect("opens");
+    store.keep_latest_only(S);
+    for number in 0..4000_u64 {
+        let key = (number % 1000).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec();
+        store.put(Put::new(S, key, vec![7; 90])).expect("puts");
+    }
+    // Merges that writers wait for keep to no rate.
+    assert!(store.tree_stats().merged_version_count > 0);
+    store.compact(store.revision()).expect("compacts");
+    assert_eq!(store.key_count(S).expect("counts"), 1000);
+    // At its rate the thread would be busy for hours: it ends at once.
+    drop(store);
+}

@@ -17,6 +17,8 @@ mod roll;
 mod sequences;
 mod state;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 pub use submit::{Appended, Expect, Sequences, Ticket};

@@ -62,7 +62,9 @@ pub struct LogConfig {
     pub compression: Compression,
     /// When checkpoint records are written.
     pub checkpoint: CheckpointPolicy,
-    /// Bytes of submitted batches held in memory before a submitter must write them out.
+    /// Bytes of submitted batches held in memory. Who would pass it writes them out first, or
+    /// waits for whoever is writing; so at most twice as much is in memory, or a batch that is
+    /// larger by itself.
     pub buffer_len_max: usize,
     /// Bytes of decoded batches kept for readers (compressed data, or [`IoMode::Pread`]).
     pub batch_cache_len: usize,

@@ -4,6 +4,7 @@ mod backup;
 mod cleaning;
 mod damage;
 mod golden;
+mod handover;
 mod life;
 mod reading;
 mod repair;

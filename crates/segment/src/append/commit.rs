@@ -39,11 +39,15 @@ impl Append {
         }
     }
 
+    /// Whether a batch has come so far, and readers see it: visibility is raised last, and who is
+    /// told without the lock must find what was written.
     fn reached(&self, end: Lsn, reach: Reach) -> bool {
-        match reach {
-            Reach::Written => self.marks.written() >= end,
-            Reach::Durable => self.marks.durable() >= end,
-        }
+        let before_readers = reach == Reach::Written && self.default_reach() == Reach::Durable;
+        let mark = match reach {
+            Reach::Written => self.marks.written(),
+            Reach::Durable => self.marks.durable(),
+        };
+        mark >= end && (before_readers || self.marks.visible() >= end)
     }
 
     fn wait_until(&self, end: Lsn, reach: Reach) -> Result<()> {
