@@ -56,7 +56,7 @@ pub struct Cleaned {
 }
 
 /// What is to happen to the records of one segment, decided before anything is written.
-struct Plan {
+pub(crate) struct Plan {
     fates: Vec<Fate>,
     erased_count: u64,
     dropped_count: u64,
@@ -139,7 +139,7 @@ impl Log {
     }
 
     /// Writes the replacement of a segment, gives it the segment's name and shows it to readers.
-    fn replace(&self, segment: &Segment, plan: &Plan) -> Result<Arc<Segment>> {
+    pub(crate) fn replace(&self, segment: &Segment, plan: &Plan) -> Result<Arc<Segment>> {
         let store = &self.shared.store;
         let path = segment_path(segment.header.id);
         let temporary = format!("{path}.tmp");
@@ -165,6 +165,11 @@ impl Log {
         self.shared.batches.forget(segment.header.id);
         Ok(replacement)
     }
+}
+
+impl Plan {
+    /// Everything stays: the segment is sealed anew.
+    pub(crate) const KEEP_ALL: Self = Self { fates: Vec::new(), erased_count: 0, dropped_count: 0 };
 }
 
 /// Asks for the fate of every record of a segment.
@@ -238,6 +243,7 @@ impl Replacement {
         let header = SegmentHeader {
             salt: store.fresh_salt(),
             rewrites: old.header.rewrites + 1,
+            key: store.registry.active_key(),
             ..old.header.clone()
         };
         let file = store.vfs.open(temporary, OpenMode::Create)?;

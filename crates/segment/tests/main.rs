@@ -7,6 +7,7 @@ mod golden;
 mod life;
 mod reading;
 mod repair;
+mod rotation;
 mod sealed;
 mod snapshot;
 mod space;

@@ -14,10 +14,12 @@
 //! | 64 | 32 | chain value before the first batch |
 //! | 96 | 8 | end of the batches in the segment before, 0 when there is none |
 //! | 104 | 8 | rewrites: how often the cleaner replaced this file |
-//! | 112 | 140 | zero |
+//! | 112 | 4 | number of the data key that seals its batches, 0 without one |
+//! | 116 | 136 | zero |
 //! | 252 | 4 | CRC32 of bytes 0..252 |
 
 use cairn_codec::SaltedCrc;
+use cairn_codec::seal::KeyNumber;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
 
 use super::frame::{FrameFault, FrameReader, FrameWriter};
@@ -26,7 +28,7 @@ use super::frame::{FrameFault, FrameReader, FrameWriter};
 pub const SEGMENT_HEADER_LEN: usize = 256;
 const MAGIC: [u8; 4] = *b"CRNS";
 
-const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 2 + 140 + 4 == SEGMENT_HEADER_LEN);
+const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 2 + 4 + 136 + 4 == SEGMENT_HEADER_LEN);
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct SegmentHeader {
     pub prev_end: u64,
     /// How often the cleaner replaced this file.
     pub rewrites: u64,
+    /// The data key that seals its batches.
+    pub key: KeyNumber,
 }
 
 impl SegmentHeader {
@@ -64,7 +68,8 @@ impl SegmentHeader {
             .put(self.prev_chain.as_bytes())
             .u64(self.prev_end)
             .u64(self.rewrites)
-            .zeros(140)
+            .put(&self.key.get().to_le_bytes())
+            .zeros(136)
             .close(crc32fast::Hasher::new())
     }
 
@@ -84,8 +89,9 @@ impl SegmentHeader {
             prev_chain: ChainHash::new(reader.take()),
             prev_end: reader.u64(),
             rewrites: reader.u64(),
+            key: KeyNumber::new(u32::from_le_bytes(reader.take())),
         };
-        reader.zeros(140)?;
+        reader.zeros(136)?;
         reader.finish();
         Ok(header)
     }
@@ -93,7 +99,7 @@ impl SegmentHeader {
     /// The CRC state that every checksum of this file starts from.
     #[must_use]
     pub fn crc(&self) -> SaltedCrc {
-        SaltedCrc::new(&self.salt).of_file(self.store_id, self.id.get())
+        SaltedCrc::new(&self.salt).of_file(self.store_id, self.id.get(), self.key)
     }
 }
 
@@ -111,6 +117,7 @@ mod tests {
             prev_chain: ChainHash::new([1; 32]),
             prev_end: 4711,
             rewrites: 2,
+            key: KeyNumber::new(3),
         }
     }
 

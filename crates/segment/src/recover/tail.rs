@@ -134,6 +134,7 @@ fn copy_tail(
         prev_chain: from.chain,
         prev_end: from.position,
         rewrites: 0,
+        key: store.registry.active_key(),
     };
     let (old_crc, crc) = (last.header.crc(), header.crc());
     let sealer = store.registry.sealer(&crc);

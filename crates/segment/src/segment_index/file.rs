@@ -155,6 +155,7 @@ mod tests {
             salt: [3; 16],
             prev_chain: ChainHash::GENESIS,
             prev_end: 0,
+            key: cairn_codec::seal::KeyNumber::NONE,
             rewrites: 0,
         };
         let mut index = SegmentIndex::growing(Lsn::new(10));
