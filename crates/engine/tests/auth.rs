@@ -395,57 +395,6 @@ fn a_commit_is_one_revision_and_its_expectations_hold_together() {
     assert!(store.scan(b"x/", Some(b"x0"), 7).expect("scans").is_empty());
 }
 
-#[test]
-fn a_canary_in_events_keys_values_and_users_is_in_no_file() {
-    const CANARY: &str = "canary-that-must-not-be-seen";
-    let vfs = MemVfs::new();
-    let open = |key: Option<u8>| {
-        let config = LogConfig { background: false, ..LogConfig::default() };
-        let log = Log::options().vfs(Arc::new(vfs.clone()) as Arc<dyn Vfs>).config(config);
-        let options = Engine::options().log(log);
-        match key {
-            Some(seed) => options.encrypted_by(&self::key(seed)).expect("a key").open(),
-            None => options.open(),
-        }
-    };
-    let unseen = |when: &str| {
-        for path in vfs.paths() {
-            let file = vfs.open(&path, cairn_vfs::OpenMode::Read).expect("opens");
-            let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
-            file.read_exact_at(0, &mut bytes).expect("reads");
-            let seen = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-            assert!(!seen, "{when}: the canary is in {path}");
-        }
-    };
-    let engine = open(Some(3)).expect("opens");
-    engine.create_keyspace(CANARY).expect("creates");
-    engine.create_topic(CANARY, TopicConfig::default()).expect("creates");
-    let keys = engine.keyspace(CANARY).expect("there");
-    for number in 0..500 {
-        keys.put(format!("{CANARY}/{number}"), CANARY).expect("puts");
-    }
-    engine.append(CANARY, NewEvent::text(CANARY).with_key(CANARY)).expect("appends");
-    unseen("written");
-    engine.keys().flush().expect("flushes");
-    unseen("flushed");
-    assert!(vfs.paths().iter().any(|path| path.starts_with("tables/")), "keys reached tables");
-    engine.close().expect("closes");
-    unseen("closed");
-    drop((keys, engine));
-    for wrong in [None, Some(4)] {
-        let refused = open(wrong).expect_err("refused");
-        assert!(refused.to_string().contains("encrypted"), "{refused}");
-    }
-    let engine = open(Some(3)).expect("opens");
-    let keys = engine.keyspace(CANARY).expect("there");
-    assert_eq!(keys.key_count().expect("counts"), 500);
-    let found = keys.get(format!("{CANARY}/77")).expect("reads");
-    assert_eq!(found.as_deref(), Some(CANARY.as_bytes()));
-    engine.keys().verify_tables().expect("whole");
-    assert!(engine.verify(&cairn_segment::VerifyOptions::default()).expect("verifies").is_intact());
-    unseen("reopened");
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Grant(usize, usize),

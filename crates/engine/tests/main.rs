@@ -4,6 +4,7 @@
 mod asynchronous;
 mod auth;
 mod commands;
+mod encryption;
 mod figures;
 mod keys;
 mod membership;

@@ -16,7 +16,7 @@ use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::format::{LOG_DIR, QUARANTINE_DIR};
 use crate::keyring::{RING_PATHS, read_ring, write_ring};
 use crate::sealed_files::{header_of, reseal};
-use crate::{CleanOptions, Cleaned, Error, Log, Result};
+use crate::{Cleaned, Error, Log, Result};
 
 /// What names a data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,25 +102,32 @@ impl Log {
 
     /// Seals every complete segment anew that is not sealed with the newest data key. The last
     /// segment takes part once another one follows, which [`rotate_keys`](Self::rotate_keys)
-    /// sees to. `options` as in [`clean`](Self::clean).
+    /// sees to. At most `most` segments; `progress` is called with segments done and in all.
     ///
     /// # Errors
     /// As [`clean`](Self::clean); segments replaced before stay replaced.
-    pub fn reseal(&self, options: &CleanOptions<'_>) -> Result<Cleaned> {
+    pub fn reseal(
+        &self,
+        most: usize,
+        progress: Option<&dyn Fn(usize, usize)>,
+    ) -> Result<Cleaned> {
         self.writer()?.lock().check_open()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.shared.store.registry.active_key();
+        if active == KeyNumber::NONE {
+            return Ok(Cleaned::default());
+        }
         let segments = self.shared.segments.load();
         let older: Vec<_> = segments
             .iter()
             .take(segments.len().saturating_sub(1))
             .filter(|segment| segment.header.key != active)
-            .filter(|segment| options.before.is_none_or(|before| segment.end_lsn() <= before))
+            .take(most)
             .cloned()
             .collect();
         let mut cleaned = Cleaned::default();
         for (done, segment) in older.iter().enumerate() {
-            if let Some(progress) = options.progress {
+            if let Some(progress) = progress {
                 progress(done, older.len());
             }
             cleaned.segment_count += 1;
@@ -129,14 +136,14 @@ impl Log {
             cleaned.len_before += segment.end();
             cleaned.len_after += replacement.end();
         }
-        if let Some(progress) = options.progress {
+        if let Some(progress) = progress {
             progress(older.len(), older.len());
         }
         Ok(cleaned)
     }
 
     /// Seals the files of views below a directory anew, those that are not sealed with the
-    /// newest data key; returns how many. The caller sees to it that nobody writes there.
+    /// newest data key, and removes temporary ones; returns how many were sealed. The caller sees to it that nobody writes there.
     ///
     /// # Errors
     /// What cannot be read or written; a file is replaced whole or not at all.
@@ -150,7 +157,10 @@ impl Log {
         }
         let sealed = self.sealed_vfs();
         for path in files_below(&*store.vfs, dir)? {
-            if !path.ends_with(".tmp") && header_of(&*store.vfs, &path)? != active {
+            if path.ends_with(".tmp") {
+                // A crash left it; nobody is at it now.
+                store.vfs.remove(&path)?;
+            } else if header_of(&*store.vfs, &path)? != active {
                 reseal(&*store.vfs, &*sealed, &path)?;
                 count += 1;
             }

@@ -92,7 +92,7 @@ fn after_a_rotation_only_the_new_key_opens_and_resealing_frees_the_old_data_keys
     assert!(matches!(refused, Error::Sealed { .. }), "{refused}");
     let log = open(&vfs, 3, &[&NEW]).expect("opens");
     assert_eq!(payloads(&log), expected(20));
-    let resealed = log.reseal(&CleanOptions::default()).expect("reseals");
+    let resealed = log.reseal(usize::MAX, None).expect("reseals");
     assert!(resealed.replaced_count > 2, "{resealed:?}");
     let status = log.key_status().expect("a status");
     assert!(status.is_settled(), "{status:?}");
@@ -118,7 +118,7 @@ fn what_was_written_before_there_was_a_key_is_sealed_by_resealing() {
     let log = open(&vfs, 2, &[&OLD]).expect("opens");
     assert!(log.key_status().expect("a status").plain.segment_count > 0);
     log.rotate_keys(None).expect("rotates under the same key");
-    log.reseal(&CleanOptions::default()).expect("reseals");
+    log.reseal(usize::MAX, None).expect("reseals");
     assert!(log.key_status().expect("a status").is_settled());
     for (path, bytes) in files(&vfs) {
         assert!(!bytes.windows(7).any(|window| window == b"payload"), "{path}");
@@ -138,7 +138,7 @@ fn a_crash_at_any_step_of_a_rotation_leaves_a_log_that_opens_with_both_keys() {
         let rotated = (|| -> Result<u64> {
             log.rotate_keys(Some(&NEW))?;
             append(&log, 10..12)?;
-            log.reseal(&CleanOptions::default())?;
+            log.reseal(usize::MAX, None)?;
             log.drop_unneeded_keys()?;
             append(&log, 12..14)?;
             Ok(14)
@@ -156,7 +156,7 @@ fn a_crash_at_any_step_of_a_rotation_leaves_a_log_that_opens_with_both_keys() {
         assert_intact(&log);
         // What was cut off can be done again, and then the old key is needed no longer.
         log.rotate_keys(Some(&NEW)).expect("rotates");
-        log.reseal(&CleanOptions::default()).expect("reseals");
+        log.reseal(usize::MAX, None).expect("reseals");
         log.drop_unneeded_keys().expect("drops");
         assert!(log.key_status().expect("a status").is_settled(), "{operations}");
         log.close().expect("closes");
@@ -252,7 +252,7 @@ fn backups_and_snapshots_carry_the_ring_through_rotations() {
     log.rotate_keys(Some(&NEW)).expect("rotates");
     log.backup(&backup, None).expect("backs up again");
     let between = backup.fork();
-    log.reseal(&CleanOptions::default()).expect("reseals");
+    log.reseal(usize::MAX, None).expect("reseals");
     log.drop_unneeded_keys().expect("drops");
     append(&log, 10..12).expect("appends");
     log.backup(&backup, None).expect("backs up once more");

@@ -1,7 +1,7 @@
 //! Small files beside the log: read whole, replaced whole. What they hold says whether it is
 //! truth.
 
-use cairn_vfs::{OpenMode, Vfs, path};
+use cairn_vfs::{FaultKind, OpenMode, Vfs, path};
 
 use super::Result;
 
@@ -32,19 +32,24 @@ pub(super) enum Keep {
 pub(super) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Result<()> {
     let temporary = format!("{path}.tmp");
     let dir = path::split(path).0;
-    let file = match vfs.open(&temporary, OpenMode::CreateOrOpen) {
+    let file = match vfs.open(&temporary, OpenMode::Create) {
         Err(error) if error.is_not_found() => {
             vfs.create_dir_all(dir)?;
-            vfs.open(&temporary, OpenMode::CreateOrOpen)?
+            vfs.open(&temporary, OpenMode::Create)?
+        }
+        // A crash left it.
+        Err(error) if error.kind == FaultKind::AlreadyExists => {
+            vfs.remove(&temporary)?;
+            vfs.open(&temporary, OpenMode::Create)?
         }
         outcome => outcome?,
     };
-    // A crash may have left a longer one.
-    file.set_len(0)?;
     file.write_all_at(0, bytes)?;
     if keep == Keep::Durably {
         file.sync_all()?;
     }
+    // An encrypted file is whole when it is closed.
+    drop(file);
     vfs.rename(&temporary, path)?;
     if keep == Keep::Durably {
         vfs.sync_dir(dir)?;

@@ -51,7 +51,7 @@ pub(super) struct KeyMapView {
 impl KeyMapView {
     /// The map of all durable records.
     pub(super) fn open(log: &Log) -> Result<Self> {
-        if let Some(map) = load(&**log.vfs())? {
+        if let Some(map) = load(&*log.sealed_vfs())? {
             let mut view = Self::over(map, log.start_lsn());
             view.unconfirmed = Some(view.map.head());
             match view.catch_up(log) {
