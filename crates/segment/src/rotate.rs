@@ -156,11 +156,12 @@ impl Log {
             return Ok(count);
         }
         let sealed = self.sealed_vfs();
-        for path in files_below(&*store.vfs, dir)? {
-            if path.ends_with(".tmp") {
-                // A crash left it; nobody is at it now.
-                store.vfs.remove(&path)?;
-            } else if header_of(&*store.vfs, &path)? != active {
+        let (leftovers, files): (Vec<String>, Vec<String>) =
+            files_below(&*store.vfs, dir)?.into_iter().partition(|path| path.ends_with(".tmp"));
+        // A crash left them; nobody is at them now.
+        leftovers.iter().try_for_each(|path| store.vfs.remove(path))?;
+        for path in files {
+            if header_of(&*store.vfs, &path)? != active {
                 reseal(&*store.vfs, &*sealed, &path)?;
                 count += 1;
             }
