@@ -2,13 +2,14 @@
 //! the log's key ring; this drives the log and the views that keep files of their own.
 
 use cairn_auth::KeyProvider;
-use cairn_segment::{Cleaned, KeyStatus};
+use cairn_segment::{Cleaned, KeyStatus, OnDamage};
 
 use crate::auth::encryption_key;
 use crate::{Engine, Result};
 
-/// Directories of views whose files are sealed.
-const PROOF_DIRS: [&str; 3] = ["tiles", "proofs", "keys"];
+/// Directories of proofs: what is derived can be made again, the signing key cannot.
+const PROOF_DIRS: [(&str, OnDamage); 3] =
+    [("tiles", OnDamage::Remove), ("proofs", OnDamage::Remove), ("keys", OnDamage::Refuse)];
 
 /// What sealing everything anew did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,7 +73,7 @@ impl Engine {
     pub fn reseal(&self, progress: Option<&dyn Fn(usize, usize)>) -> Result<Resealed> {
         let segments = self.log().reseal(usize::MAX, progress)?;
         self.keys().merge_tables()?;
-        let reseal = |dir: &&str| self.log().reseal_files(dir);
+        let reseal = |(dir, damaged): &(&str, OnDamage)| self.log().reseal_files(dir, *damaged);
         let all = || PROOF_DIRS.iter().map(reseal).sum::<cairn_segment::Result<usize>>();
         let file_count = self.shared.proofs.alone(all)?;
         let dropped_key_count = self.log().drop_unneeded_keys()?;

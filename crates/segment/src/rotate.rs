@@ -38,6 +38,15 @@ pub struct KeyStatus {
     pub plain: KeyUse,
 }
 
+/// What happens to a file that does not open when it is to be sealed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It is removed: its owner makes it again.
+    Remove,
+    /// It stays, and is an error.
+    Refuse,
+}
+
 impl KeyStatus {
     /// The outer keys that opening the store needs.
     #[must_use]
@@ -147,7 +156,7 @@ impl Log {
     ///
     /// # Errors
     /// What cannot be read or written; a file is replaced whole or not at all.
-    pub fn reseal_files(&self, dir: &str) -> Result<usize> {
+    pub fn reseal_files(&self, dir: &str, damaged: OnDamage) -> Result<usize> {
         self.writer()?.lock().check_open()?;
         let store = &self.shared.store;
         let active = store.registry.active_key();
@@ -162,7 +171,12 @@ impl Log {
         leftovers.iter().try_for_each(|path| store.vfs.remove(path))?;
         for path in files {
             if header_of(&*store.vfs, &path)? != active {
-                reseal(&*store.vfs, &*sealed, &path)?;
+                match reseal(&*store.vfs, &*sealed, &path) {
+                    Err(error) if error.is_damaged() && damaged == OnDamage::Remove => {
+                        store.vfs.remove(&path)?;
+                    }
+                    outcome => outcome?,
+                }
                 count += 1;
             }
         }

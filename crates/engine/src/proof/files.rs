@@ -3,7 +3,7 @@
 
 use cairn_vfs::{FaultKind, OpenMode, Vfs, path};
 
-use super::Result;
+use super::{Error, Result};
 
 /// A file's bytes, nothing when there is none. At most `len_max` and one more are read, so a
 /// caller sees that there is too much.
@@ -17,6 +17,14 @@ pub(super) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<V
     let mut bytes = vec![0; len];
     file.read_exact_at(0, &mut bytes)?;
     Ok(Some(bytes))
+}
+
+/// As [`read`] for what can be made again: a file that does not open is as good as none.
+pub(super) fn read_derived(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
+    match read(vfs, path, len_max) {
+        Err(Error::Vfs(error)) if error.is_damaged() => Ok(None),
+        outcome => outcome,
+    }
 }
 
 /// Whether the new content of a file must outlive a power cut.

@@ -204,7 +204,7 @@ impl KeyMapView {
 }
 
 fn load(vfs: &dyn Vfs) -> Result<Option<KeyMap>> {
-    let bytes = files::read(vfs, PATH, LEN_MAX)?;
+    let bytes = files::read_derived(vfs, PATH, LEN_MAX)?;
     Ok(bytes.and_then(|bytes| KeyMap::restore(&bytes).ok()))
 }
 
