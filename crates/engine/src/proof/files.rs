@@ -22,7 +22,7 @@ pub(super) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<V
 /// As [`read`] for what can be made again: a file that does not open is as good as none.
 pub(super) fn read_derived(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
     match read(vfs, path, len_max) {
-        Err(Error::Vfs(error)) if error.is_damaged() => Ok(None),
+        Err(Error::Files(error)) if error.is_damaged() => Ok(None),
         outcome => outcome,
     }
 }
