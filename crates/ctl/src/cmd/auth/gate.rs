@@ -13,6 +13,7 @@ use cairndb::prelude::*;
 use cairndb::types::KeyspaceName;
 
 use super::secrets;
+use crate::cli::key::Key;
 use crate::cli::keys::{Keyspaces, Selection, Space};
 use crate::cli::{Cli, Command, Topics};
 use crate::cmd::keys::range_of;
@@ -135,6 +136,8 @@ fn asked(cli: &Cli, engine: &Engine) -> Result<Option<Asked>> {
             command: Some(Keyspaces::Create { name } | Keyspaces::Drop { name }),
         } => vec![(Manage, Resource::Keyspace(KeyspaceName::new(name)?))],
         Command::Backup { .. } | Command::Snapshot(_) => admin(Read, AdminArea::Backup),
+        Command::Key(Key::Status) => admin(Read, AdminArea::Keys),
+        Command::Key(_) => admin(Manage, AdminArea::Keys),
         Command::Stats | Command::Head => admin(Read, AdminArea::Status),
         // They print no content, work on files, or on stores of their own.
         Command::Verify(_)
