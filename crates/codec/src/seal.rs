@@ -5,7 +5,8 @@ mod batches;
 mod file_cipher;
 mod ring;
 
-pub(crate) use batches::Sealing;
+pub(crate) use batches::{Sealing, place_of};
+pub(crate) use file_cipher::{COUNTER_LEN, TAG_LEN};
 pub use batches::{copy_batch, seal_batch};
 pub use file_cipher::{FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD, StoreKey};
 pub use ring::{

@@ -135,6 +135,11 @@ fn open_read_only(cli: &Cli) -> Result<Engine> {
     auth::gate::pass(cli, open_read_only_unchecked(cli, &cli.store)?)
 }
 
+/// As [`open_read_only`] for commands that follow the store: what they may is asked again.
+fn open_following(cli: &Cli) -> Result<(Engine, auth::gate::Pass)> {
+    auth::gate::pass_with(cli, open_read_only_unchecked(cli, &cli.store)?)
+}
+
 /// Opens a store for reading without asking who wants it.
 fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
     let opening = || format!("opening {}", dir.display());

@@ -258,3 +258,39 @@ fn keys_are_rotated_and_the_old_one_can_be_thrown_away() {
     let rotated: serde_json::Value = serde_json::from_str(&rotated).expect("JSON");
     assert_eq!((&rotated["active"], &rotated["settled"]), (&3.into(), &true.into()));
 }
+
+#[test]
+fn a_watch_a_tail_and_an_audit_that_follow_end_when_the_permission_does() {
+    let (desk, root) = Desk::enabled();
+    let root = Some(root.as_str());
+    stdout(&desk.run(root, &["append", "t", "--data", "first"]));
+    stdout(&desk.run(root, &["user", "create", "ada"]));
+    let all = "read:keys:default:,read:topic:t,read:topic:_audit";
+    stdout(&desk.run(root, &["role", "create", "reader", all]));
+    stdout(&desk.run(root, &["role", "grant", "ada", "reader"]));
+    let key = stdout(&desk.run(root, &["apikey", "create", "ada"])).trim().to_owned();
+    let following: Vec<_> = [
+        &["watch", "--rev", "1"][..],
+        &["tail", "t", "--follow"],
+        &["audit", "--follow", "--limit", "1000"],
+    ]
+    .into_iter()
+    .map(|arguments| {
+        let mut command = desk.command(Some(&key));
+        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        lines.next().expect("it is allowed").expect("reads");
+        (child, lines)
+    })
+    .collect();
+    stdout(&desk.run(root, &["role", "revoke", "ada", "reader"]));
+    stdout(&desk.run(root, &["put", "a/1", "after"]));
+    for (child, lines) in following {
+        let rest: Vec<String> = lines.map(|line| line.expect("reads")).collect();
+        assert!(!rest.iter().any(|line| line.contains("after")), "{rest:?}");
+        let output = child.wait_with_output().expect("ends");
+        refused(&output);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("the permission ended"));
+    }
+}

@@ -17,10 +17,13 @@
 mod acting;
 mod administration;
 mod admission;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod audit;
 mod events;
 mod guarded;
 mod keyspace;
+mod leases;
 mod records;
 mod requests;
 mod transaction;
@@ -33,6 +36,8 @@ use cairn_auth::{
 use cairn_types::StreamId;
 
 pub use audit::{AuditDetail, AuditLog};
+#[cfg(feature = "tokio")]
+pub use asynchronous::GuardedStream;
 pub use events::{GuardedConsumer, GuardedEvents, GuardedSubscription};
 pub use guarded::Guarded;
 pub use keyspace::{GuardedKeyspace, GuardedWatcher};

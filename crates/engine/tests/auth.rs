@@ -22,7 +22,7 @@ const PASSWORD: &str = "correct horse";
 
 /// The password beside a mark: these tests are not about hashing.
 #[derive(Debug)]
-struct NoHasher;
+pub struct NoHasher;
 
 impl SecretHasher for NoHasher {
     fn hash(&self, password: &Secret, _: &dyn Rng) -> cairn_auth::Result<String> {
@@ -39,7 +39,7 @@ impl SecretHasher for NoHasher {
     }
 }
 
-fn key(seed: u8) -> GivenKey {
+pub fn key(seed: u8) -> GivenKey {
     let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(7).wrapping_add(seed)).collect();
     GivenKey::from_bytes(&bytes).expect("strong enough")
 }
@@ -55,22 +55,22 @@ fn open(vfs: &MemVfs) -> (Engine, Arc<Service>) {
     plain(vfs).into_auth_service_with(&key(1), options).expect("opens")
 }
 
-fn role(name: &str) -> RoleName {
+pub fn role(name: &str) -> RoleName {
     RoleName::new(name).expect("a valid name")
 }
 
-fn user(auth: &Service, name: &str) -> UserId {
+pub fn user(auth: &Service, name: &str) -> UserId {
     let name = Username::new(name).expect("a valid name");
     auth.create_user(&name, &PASSWORD.into(), &"".into()).expect("creates")
 }
 
-fn login(auth: &Service, name: &str) -> Principal {
+pub fn login(auth: &Service, name: &str) -> Principal {
     let session = auth.login(name, &PASSWORD.into(), None).expect("logs in");
     auth.validate_session(&session.token).expect("valid")
 }
 
 /// Keyspace `k`, topic `t`, an administrator `root`, and a user `ada` with these permissions.
-fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) {
+pub fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) {
     let (engine, auth) = open(&MemVfs::new());
     engine.create_keyspace("k").expect("creates");
     engine.create_topic("t", TopicConfig::default()).expect("creates");
@@ -87,16 +87,16 @@ fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) 
     (engine, auth, ada, handle)
 }
 
-fn on_keys(actions: Actions, prefix: &str) -> Permission {
+pub fn on_keys(actions: Actions, prefix: &str) -> Permission {
     let names = NamePattern::exact("k").expect("a valid name");
     Permission::new(actions, Scope::Keys(names, KeyRange::prefix(prefix.as_bytes())))
 }
 
-fn on_topic(actions: Actions) -> Permission {
+pub fn on_topic(actions: Actions) -> Permission {
     Permission::new(actions, Scope::Topic(NamePattern::exact("t").expect("a valid name")))
 }
 
-fn denied<T: std::fmt::Debug>(result: Result<T, Error>) {
+pub fn denied<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::Denied { .. })), "{result:?}");
 }
 

@@ -6,6 +6,7 @@ mod auth;
 mod commands;
 mod encryption;
 mod figures;
+mod guarded;
 mod keys;
 mod membership;
 mod producers;

@@ -187,7 +187,7 @@ impl CodecRegistry {
     }
 }
 
-fn place_of(header: &BatchHeader, crc: &SaltedCrc) -> BlockIdentity {
+pub(crate) fn place_of(header: &BatchHeader, crc: &SaltedCrc) -> BlockIdentity {
     let (store_id, file) = crc.file();
     BlockIdentity { store_id, file, counter: header.first_lsn.get() }
 }
