@@ -99,13 +99,13 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// With the real hasher at its floor. What is compared are medians of logins that take turns, so
-/// that a busy machine slows both; and a factor of two is far more than noise leaves and far less
-/// than the thousandfold that a missing hash would show. For a finer look set
-/// `CAIRN_TIMING_LOGINS` to thousands.
+/// that a busy machine slows both. A factor of two is far less than the thousandfold that a
+/// missing hash would show in every round; noise would have to pass it in five rounds. For a
+/// finer look set `CAIRN_TIMING_LOGINS` to thousands.
 #[test]
 fn an_unknown_user_takes_as_long_as_a_wrong_password() {
     let count = std::env::var("CAIRN_TIMING_LOGINS").ok().and_then(|text| text.parse().ok());
-    let count: usize = count.unwrap_or(9);
+    let count: usize = count.unwrap_or(5);
     let limit = AttemptLimit { burst: u32::MAX, ..AuthConfig::default().account_limit };
     let config = AuthConfig { account_limit: limit, ..AuthConfig::default() };
     let parts = Parts {
@@ -123,18 +123,19 @@ fn an_unknown_user_takes_as_long_as_a_wrong_password() {
     auth.disable_user(bob).expect("disables");
     let clock = SystemClock::default();
     let names = ["ada", "nobody", "bob", "no name\0"];
-    let mut times = names.map(|_| Vec::with_capacity(count));
-    for _ in 0..count {
-        for (name, times) in names.iter().zip(&mut times) {
-            let before = clock.monotonic();
-            let refused = auth.login(name, &"a wrong password".into(), None);
-            times.push(clock.monotonic().saturating_sub(before));
-            assert!(matches!(refused, Err(Error::Unauthenticated)), "{refused:?}");
+    let mut round = || {
+        let mut times = names.map(|_| Vec::with_capacity(count));
+        for _ in 0..count {
+            for (name, times) in names.iter().zip(&mut times) {
+                let before = clock.monotonic();
+                let refused = auth.login(name, &"a wrong password".into(), None);
+                times.push(clock.monotonic().saturating_sub(before));
+                assert!(matches!(refused, Err(Error::Unauthenticated)), "{refused:?}");
+            }
         }
-    }
-    let medians = times.map(median);
-    println!("{names:?}: {medians:?}");
-    for (name, found) in names.iter().zip(&medians) {
-        assert!(*found * 2 > medians[0] && *found < medians[0] * 2, "{name}: {medians:?}");
-    }
+        let medians = times.map(median);
+        println!("{names:?}: {medians:?}");
+        medians.iter().all(|found| *found * 2 > medians[0] && *found < medians[0] * 2)
+    };
+    assert!((0..5).any(|_| round()), "a name can be told by the time");
 }

@@ -7,9 +7,8 @@ use cairn_segment::{Cleaned, KeyStatus, OnDamage};
 use crate::auth::encryption_key;
 use crate::{Engine, Result};
 
-/// Directories of proofs: what is derived can be made again, the signing key cannot.
-const PROOF_DIRS: [(&str, OnDamage); 3] =
-    [("tiles", OnDamage::Remove), ("proofs", OnDamage::Remove), ("keys", OnDamage::Refuse)];
+/// Directories of proofs.
+const PROOF_DIRS: [&str; 3] = ["tiles", "proofs", "keys"];
 
 /// What sealing everything anew did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +72,14 @@ impl Engine {
     pub fn reseal(&self, progress: Option<&dyn Fn(usize, usize)>) -> Result<Resealed> {
         let segments = self.log().reseal(usize::MAX, progress)?;
         self.keys().merge_tables()?;
-        let reseal = |(dir, damaged): &(&str, OnDamage)| self.log().reseal_files(dir, *damaged);
+        // Tiles and the like are made again from the log, while it is there whole; the signing
+        // key is not.
+        let is_whole = self.log().start_lsn() == cairn_types::Lsn::ZERO;
+        let reseal = |dir: &&str| {
+            let again = is_whole && *dir != "keys";
+            let damaged = if again { OnDamage::Remove } else { OnDamage::Refuse };
+            self.log().reseal_files(dir, damaged)
+        };
         let all = || PROOF_DIRS.iter().map(reseal).sum::<cairn_segment::Result<usize>>();
         let file_count = self.shared.proofs.alone(all)?;
         let dropped_key_count = self.log().drop_unneeded_keys()?;
