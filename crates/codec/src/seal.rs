@@ -6,8 +6,8 @@ mod file_cipher;
 mod ring;
 
 pub(crate) use batches::{Sealing, place_of};
-pub(crate) use file_cipher::{COUNTER_LEN, TAG_LEN};
 pub use batches::{copy_batch, seal_batch};
+pub(crate) use file_cipher::{COUNTER_LEN, TAG_LEN};
 pub use file_cipher::{FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD, StoreKey};
 pub use ring::{
     KeyNumber, KeyRing, OuterKey, OuterKeyId, RING_KEYS_MAX, RING_LEN_MAX, Random, RingKey,

@@ -265,8 +265,8 @@ fn a_watch_a_tail_and_an_audit_that_follow_end_when_the_permission_does() {
     let root = Some(root.as_str());
     stdout(&desk.run(root, &["append", "t", "--data", "first"]));
     stdout(&desk.run(root, &["user", "create", "ada"]));
-    let all = "read:keys:default:,read:topic:t,read:topic:_audit";
-    stdout(&desk.run(root, &["role", "create", "reader", all]));
+    let may = ["read:keys:default:", "read:topic:t", "read:topic:_audit"];
+    stdout(&desk.run(root, &[&["role", "create", "reader"][..], &may].concat()));
     stdout(&desk.run(root, &["role", "grant", "ada", "reader"]));
     let key = stdout(&desk.run(root, &["apikey", "create", "ada"])).trim().to_owned();
     let following: Vec<_> = [

@@ -88,7 +88,8 @@ fn reads(criterion: &mut Criterion) {
             let durability = cairn_types::Durability::Buffered;
             let config = LogConfig { durability, ..LogConfig::default() };
             let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
-            let options = if encrypted { options.encrypted_by(&key).expect("a key") } else { options };
+            let options =
+                if encrypted { options.encrypted_by(&key).expect("a key") } else { options };
             options.open().expect("opens")
         };
         let engine = open();

@@ -35,9 +35,9 @@ use cairn_auth::{
 };
 use cairn_types::StreamId;
 
-pub use audit::{AuditDetail, AuditLog};
 #[cfg(feature = "tokio")]
 pub use asynchronous::GuardedStream;
+pub use audit::{AuditDetail, AuditLog};
 pub use events::{GuardedConsumer, GuardedEvents, GuardedSubscription};
 pub use guarded::Guarded;
 pub use keyspace::{GuardedKeyspace, GuardedWatcher};

@@ -20,7 +20,8 @@ fn open_with(vfs: Arc<dyn Vfs>, seed: u64, keys: &[u8]) -> Result<Engine> {
     let config = LogConfig { segment_size: 64 << 10, background: false, ..LogConfig::default() };
     let log = Log::options().vfs(vfs).rng(Arc::new(SeededRng::new(seed))).config(config);
     let options = Engine::options().log(log);
-    let with = |options: EngineOptions, seed: &u8| options.encrypted_by(&key(*seed)).expect("a key");
+    let with =
+        |options: EngineOptions, seed: &u8| options.encrypted_by(&key(*seed)).expect("a key");
     keys.iter().fold(options, with).open()
 }
 
@@ -149,7 +150,10 @@ fn no_write_to_any_file_holds_a_canary_also_to_temporary_files_that_are_gone() {
     assert!(!vfs.was_written(CANARY.as_bytes()));
     assert!(!vfs.was_written(b"PRIVATE+KEY"));
     // The look itself works.
-    vfs.open("f", OpenMode::Create).expect("creates").write_all_at(0, CANARY.as_bytes()).expect("writes");
+    vfs.open("f", OpenMode::Create)
+        .expect("creates")
+        .write_all_at(0, CANARY.as_bytes())
+        .expect("writes");
     assert!(vfs.was_written(CANARY.as_bytes()));
 }
 

@@ -24,10 +24,7 @@ fn a_lease_takes_what_deleting_its_keys_takes() {
     let lease = ada.grant_lease("k", &own, 60).expect("allowed").id;
     let keys = ada.keyspace("k").expect("there");
     let stream = engine.keyspace("k").expect("there").stream();
-    let with = |key: &'static str, lease: LeaseId| Put {
-        lease,
-        ..Put::new(stream, key, "x")
-    };
+    let with = |key: &'static str, lease: LeaseId| Put { lease, ..Put::new(stream, key, "x") };
     keys.put_with(with("a/1", lease)).expect("allowed");
     denied(keys.put_with(with("b/1", lease)));
     assert_eq!(ada.keep_lease_alive(lease).expect("allowed"), 60);
@@ -186,7 +183,11 @@ fn tries(
 ) -> Vec<Result<(), Error>> {
     let call = |handle: &Guarded| {
         let keys = handle.keyspace("k")?;
-        if write { keys.put(key.to_string(), "x").map(drop) } else { keys.get(key.to_string()).map(drop) }
+        if write {
+            keys.put(key.to_string(), "x").map(drop)
+        } else {
+            keys.get(key.to_string()).map(drop)
+        }
     };
     let fresh = auth.verify_api_key(secret).map_err(Error::from);
     let fresh = fresh.and_then(|principal| engine.as_principal(principal));

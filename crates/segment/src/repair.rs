@@ -82,8 +82,8 @@ impl Repair {
             None => anchor(&*vfs, &store, &numbers)?,
         };
         let sealed = sealed_by(&*vfs, &store, &numbers);
-    let (registry, _) = &unlock_files(&*vfs, registry, &store.id, sealed)?;
-    let walk = walk(&*vfs, &store, &superblock, &numbers, registry, Lsn::MAX)?;
+        let (registry, _) = &unlock_files(&*vfs, registry, &store.id, sealed)?;
+        let walk = walk(&*vfs, &store, &superblock, &numbers, registry, Lsn::MAX)?;
         let durable_end = walk.durable_end.max(superblock.durable_end);
         let end_lsn = walk.kept.as_ref().map_or(superblock.start_lsn, |kept| kept.lsn);
         let mut damage = walk.damage;
@@ -253,7 +253,8 @@ fn segment_numbers(vfs: &dyn Vfs) -> Result<Vec<SegmentId>> {
 
 /// A data key that some segment names.
 fn sealed_by(vfs: &dyn Vfs, store: &StoreFile, numbers: &[SegmentId]) -> KeyNumber {
-    let key = |id: &SegmentId| Some(read_segment(vfs, *id, &store.id, OpenMode::Read).ok()?.header.key);
+    let key =
+        |id: &SegmentId| Some(read_segment(vfs, *id, &store.id, OpenMode::Read).ok()?.header.key);
     numbers.iter().filter_map(key).max().unwrap_or_default()
 }
 
@@ -413,7 +414,10 @@ fn whole_batches(
             // Its CRC is right: the key is at fault, and nothing may be given up for that.
             Err(cairn_codec::Error::Decrypt) => {
                 let file = segment_path(file.header.id);
-                return Err(Error::Sealed { file, cause: "repair needs the key that opens it".into() });
+                return Err(Error::Sealed {
+                    file,
+                    cause: "repair needs the key that opens it".into(),
+                });
             }
             Err(error) => break format!("batch: {error}"),
         }

@@ -115,11 +115,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`clean`](Self::clean); segments replaced before stay replaced.
-    pub fn reseal(
-        &self,
-        most: usize,
-        progress: Option<&dyn Fn(usize, usize)>,
-    ) -> Result<Cleaned> {
+    pub fn reseal(&self, most: usize, progress: Option<&dyn Fn(usize, usize)>) -> Result<Cleaned> {
         self.writer()?.lock().check_open()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.shared.store.registry.active_key();
@@ -268,8 +264,7 @@ fn files_below(vfs: &dyn Vfs, dir: &str) -> Result<Vec<String>> {
             outcome => outcome?,
         };
         for entry in entries {
-            let path =
-                if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
+            let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
             let list = if entry.is_dir { &mut pending } else { &mut files };
             list.push(path);
         }

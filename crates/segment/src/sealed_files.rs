@@ -63,9 +63,7 @@ impl SealedVfs {
     /// The cipher of a file that is there. On a log opened for reading only, another process may
     /// have added the data key since: the ring is then read again.
     fn old_cipher(&self, salt: &[u8; FILE_SALT_LEN], key: KeyNumber) -> Option<FileCipher> {
-        let cipher = || {
-            self.registry.old_file_cipher(FileKind::Table, self.store_id, salt, key)
-        };
+        let cipher = || self.registry.old_file_cipher(FileKind::Table, self.store_id, salt, key);
         cipher().or_else(|| {
             let ring = read_ring(&*self.inner).ok()?.ring?;
             self.registry.change_ring(&ring, None).ok()?;
@@ -124,7 +122,8 @@ pub(crate) fn reseal(vfs: &dyn Vfs, sealed: &dyn Vfs, path: &str) -> Result<()> 
     if vfs.exists(&temporary)? {
         vfs.remove(&temporary)?;
     }
-    let (old, new) = (sealed.open(path, OpenMode::Read)?, sealed.open(&temporary, OpenMode::Create)?);
+    let (old, new) =
+        (sealed.open(path, OpenMode::Read)?, sealed.open(&temporary, OpenMode::Create)?);
     let (len, mut at) = (old.len()?, 0);
     let mut buffer = vec![0; COPY_LEN];
     while at < len {

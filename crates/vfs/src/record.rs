@@ -97,7 +97,8 @@ impl RecordVfs {
     /// gone since.
     #[must_use]
     pub fn was_written(&self, needle: &[u8]) -> bool {
-        let holds = |bytes: &[u8]| bytes.windows(needle.len().max(1)).any(|window| window == needle);
+        let holds =
+            |bytes: &[u8]| bytes.windows(needle.len().max(1)).any(|window| window == needle);
         self.trace().changes.iter().any(|change| match change {
             Change::Write { bytes, .. } => holds(bytes),
             Change::Create { path, .. } | Change::CreateDir { path } => holds(path.as_bytes()),

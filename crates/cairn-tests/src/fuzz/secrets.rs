@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use cairn_auth::password::{SecretHasher, Verdict};
 use cairn_auth::{
-    ApiKeyRequest, AuthConfig, AuthService, EnvelopeEncryptor, Error, GivenKey,
-    MasterKey, MemoryAudit, MemoryStore, Parts, RecordKind, Secret, StoreId, Username,
+    ApiKeyRequest, AuthConfig, AuthService, EnvelopeEncryptor, Error, GivenKey, MasterKey,
+    MemoryAudit, MemoryStore, Parts, RecordKind, Secret, StoreId, Username,
 };
 use cairn_codec::seal::{KeyRing, OuterKey};
 use cairn_segment::{Log, LogConfig};

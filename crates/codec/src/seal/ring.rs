@@ -103,7 +103,8 @@ impl OuterKey {
         if secret.iter().all(|byte| *byte == 0) {
             return Err(Error::Decrypt);
         }
-        let hash: [u8; 32] = Sha256::new().chain_update(ID_LABEL).chain_update(*secret).finalize().into();
+        let hash: [u8; 32] =
+            Sha256::new().chain_update(ID_LABEL).chain_update(*secret).finalize().into();
         let mut id = [0; 8];
         id.copy_from_slice(&hash[..8]);
         Ok(Self { secret, id: OuterKeyId(id) })
@@ -206,7 +207,12 @@ pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 impl KeyRing {
     /// A ring with one new data key.
     #[must_use]
-    pub fn create(store_id: [u8; 16], outer: &OuterKey, now: Timestamp, random: Random<'_>) -> Self {
+    pub fn create(
+        store_id: [u8; 16],
+        outer: &OuterKey,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Self {
         let key = fresh(KeyNumber(1), random);
         let entry = wrap(&store_id, &key, now, outer, random);
         Self { store_id, generation: 1, entries: vec![entry] }

@@ -65,7 +65,9 @@ fn show(
         let dropped = done.dropped_key_count;
         line(
             out,
-            format!("{segments} segments and {files} files sealed anew, {dropped} data keys dropped"),
+            format!(
+                "{segments} segments and {files} files sealed anew, {dropped} data keys dropped"
+            ),
         )?;
     }
     let last = status.keys.len().saturating_sub(1);

@@ -62,6 +62,8 @@ impl GuardedStream {
     /// [`Denied`](crate::Error::Denied), and as [`EventStream::next`].
     pub async fn next(&mut self) -> Result<Event> {
         let Self { guarded, resource, stream } = self;
-        stream.next_by(|events| guarded.admit(Action::Read, resource, || events.next().transpose())).await
+        stream
+            .next_by(|events| guarded.admit(Action::Read, resource, || events.next().transpose()))
+            .await
     }
 }

@@ -82,7 +82,8 @@ impl Log {
             return Ok(());
         }
         let read = read_ring(&*store.vfs)?;
-        let cause = || "another process rotated its keys; open it again with the new key".to_owned();
+        let cause =
+            || "another process rotated its keys; open it again with the new key".to_owned();
         let changed = read.ring.map(|ring| store.registry.change_ring(&ring, None));
         match changed {
             Some(Ok(())) if store.registry.sealer(&header.crc()).is_some() => Ok(()),

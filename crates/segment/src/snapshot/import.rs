@@ -255,14 +255,15 @@ impl SnapshotImport {
         let refused = |cause| Err(SnapshotError::damaged(number, cause).into());
         let before = self.progress;
         let ring_is_there = manifest.ring_len == 0 || number > 1;
-        let follows = ring_is_there && if before.len == 0 {
-            segment == manifest.first_segment && position == 0
-        } else if segment == before.segment {
-            // Only the last chunk of a segment may be short.
-            position == before.position && position % u64::from(manifest.chunk_len) == 0
-        } else {
-            segment.get() == before.segment.get() + 1 && position == 0
-        };
+        let follows = ring_is_there
+            && if before.len == 0 {
+                segment == manifest.first_segment && position == 0
+            } else if segment == before.segment {
+                // Only the last chunk of a segment may be short.
+                position == before.position && position % u64::from(manifest.chunk_len) == 0
+            } else {
+                segment.get() == before.segment.get() + 1 && position == 0
+            };
         let len = before.len + chunk.payload.len() as u64;
         let room = len <= manifest.total_len
             && manifest.last_segment().is_some_and(|last| segment <= last)

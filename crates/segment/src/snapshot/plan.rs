@@ -180,7 +180,8 @@ impl Log {
             chunk_len: options.chunk_len,
             ring_len: u32::try_from(ring.len()).expect("rings are limited"),
         };
-        let id = snapshot_id(&manifest, &ring, parts.iter().map(|part| (&part.header[..], part.len())));
+        let id =
+            snapshot_id(&manifest, &ring, parts.iter().map(|part| (&part.header[..], part.len())));
         Ok(Snapshot { manifest, id, parts, ring })
     }
 
