@@ -123,7 +123,7 @@ fn an_unknown_user_takes_as_long_as_a_wrong_password() {
     auth.disable_user(bob).expect("disables");
     let clock = SystemClock::default();
     let names = ["ada", "nobody", "bob", "no name\0"];
-    let mut round = || {
+    let round = || {
         let mut times = names.map(|_| Vec::with_capacity(count));
         for _ in 0..count {
             for (name, times) in names.iter().zip(&mut times) {
