@@ -14,7 +14,7 @@ use cairn_vfs::Rng;
 use zeroize::Zeroizing;
 
 use crate::hex;
-use crate::mac::mac;
+use crate::mac::MacKey;
 use crate::record::{ApiKeyId, SessionId};
 use crate::secret::Secret;
 
@@ -88,9 +88,9 @@ impl ApiKeyText {
     }
 
     /// What is stored of it.
-    pub fn mac(&self, key: &[u8; 32]) -> [u8; 32] {
+    pub fn mac(&self, key: &MacKey) -> [u8; 32] {
         // Id and secret have fixed lengths, so the parts cannot shift.
-        mac(key, &[&self.id.0, self.secret.as_slice(), self.environment.as_bytes()])
+        key.mac(&[&self.id.0, self.secret.as_slice(), self.environment.as_bytes()])
     }
 }
 
@@ -119,8 +119,8 @@ impl SessionText {
     }
 
     /// Where its session is stored.
-    pub fn id(&self, key: &[u8; 32]) -> SessionId {
-        SessionId(mac(key, &[self.0.as_slice()]))
+    pub fn id(&self, key: &MacKey) -> SessionId {
+        SessionId(key.mac(&[self.0.as_slice()]))
     }
 }
 
@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [5, 4, 20, 64, 8]);
         let parsed = ApiKeyText::parse(text.as_bytes()).expect("well-formed");
         assert_eq!((parsed.id, &parsed.environment), (key.id, &key.environment));
-        assert_eq!(parsed.mac(&[1; 32]), key.mac(&[1; 32]));
+        let mac = MacKey::new(&[1; 32]);
+        assert_eq!(parsed.mac(&mac), key.mac(&mac));
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod audit;
 mod concurrency;
 mod crossing;
 mod damage;
+mod flood;
+mod known_answers;
 mod lockout;
 mod login;
 mod passwords;

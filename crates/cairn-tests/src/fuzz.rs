@@ -3,6 +3,7 @@
 //! with random and mutated ones.
 
 mod keys;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -18,12 +19,13 @@ use cairn_types::{ChainHash, Lsn, StreamId, Timestamp};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, Vfs};
 
 pub use keys::{txn, watch};
+pub use secrets::{envelopes, key_ring, password_hashes, tokens, valid_secrets};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("batch_decode", batch_decode),
     ("record_decode", record_decode),
     ("segment_open", segment_open),
@@ -39,6 +41,10 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("snapshot_import", snapshot_import),
     ("txn", txn),
     ("watch", watch),
+    ("tokens", tokens),
+    ("password_hashes", password_hashes),
+    ("envelopes", envelopes),
+    ("key_ring", key_ring),
 ];
 
 const SALT: [u8; 16] = [7; 16];

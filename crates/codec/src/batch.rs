@@ -18,7 +18,8 @@ use cairn_types::{ChainHash, LeafHash, Lsn, PayloadHash, Timestamp, limits};
 
 use self::header::{BATCH_HEADER_LEN, BatchHeader};
 use self::statement::{CompactWriter, Form, Statement};
-use crate::{Draft, RecordView, SaltedCrc, hash};
+use crate::seal::{COUNTER_LEN, FileCipher, TAG_LEN, place_of};
+use crate::{Draft, RecordView, Result, SaltedCrc, hash};
 
 /// Records between two entries of the restart table.
 pub const RESTART_INTERVAL: u32 = 16;
@@ -71,6 +72,25 @@ pub fn encode(
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> Encoded {
+    encode_sealed(draft, context, sequences, scratch, None, out).expect("only a cipher fails")
+}
+
+/// As [`encode`], with the body sealed by a cipher when there is one: in place, where it was
+/// encoded, and with one checksum over what is stored.
+///
+/// # Errors
+/// When the cipher's counter is used up; `out` is then to be thrown away from its old end on.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_sealed(
+    draft: &Draft,
+    context: &BatchContext<'_>,
+    sequences: &[u64],
+    scratch: &mut Scratch,
+    cipher: Option<&FileCipher>,
+    out: &mut Vec<u8>,
+) -> Result<Encoded> {
     assert_eq!(draft.len(), sequences.len(), "each record has a sequence");
     assert!(!draft.is_empty(), "a batch holds a record");
     assert!(context.durable_end <= context.first_lsn, "only earlier batches can be durable");
@@ -91,7 +111,8 @@ pub fn encode(
         prev_hash: context.prev_hash,
         body_crc: 0,
     };
-    out.resize(start + BATCH_HEADER_LEN, 0);
+    let gap = if cipher.is_some() { COUNTER_LEN } else { 0 };
+    out.resize(start + BATCH_HEADER_LEN + gap, 0);
     let mut chain = hash::BatchChain::new(&context.prev_hash, &header.chain_fields());
     let mut writer = CompactWriter::new(context.commit_time, out.len());
     scratch.restarts.clear();
@@ -110,13 +131,19 @@ pub fn encode(
         writer.put(&statement, Form::Present, out, &mut scratch.restarts);
     }
     out.extend_from_slice(&scratch.restarts);
-    let statements_len = out.len() - start - BATCH_HEADER_LEN;
+    let statements_len = out.len() - start - BATCH_HEADER_LEN - gap;
     assert!(statements_len <= limits::MAX_STATEMENTS_LEN, "keys are limited with the draft");
     header.statements_len = u32::try_from(statements_len).expect("below the limit of a batch");
     out.extend_from_slice(payloads);
+    if let Some(cipher) = cipher {
+        out.resize(out.len() + TAG_LEN, 0);
+        header.sealed = true;
+        let place = place_of(&header, context.crc);
+        cipher.seal_between(&place, &mut out[start + BATCH_HEADER_LEN..])?;
+    }
     header.body_crc = context.crc.checksum(&out[start + BATCH_HEADER_LEN..]);
     out[start..start + BATCH_HEADER_LEN].copy_from_slice(&header.encode(context.crc));
-    Encoded { len: out.len() - start, chain: chain.finish() }
+    Ok(Encoded { len: out.len() - start, chain: chain.finish() })
 }
 
 /// Leaf of a statement, with reused memory for its canonical form.

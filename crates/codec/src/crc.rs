@@ -1,12 +1,15 @@
 //! CRC-32 (IEEE) seeded with a segment's salt: bytes inside a payload, or of another segment,
 //! can then never pose as a valid frame.
 
+use crate::seal::KeyNumber;
+
 /// The CRC state after the salt; every checksum of a segment starts from a copy.
 #[derive(Debug, Clone)]
 pub struct SaltedCrc {
     hasher: crc32fast::Hasher,
     salt: [u8; 16],
     file: (/* store id */ [u8; 16], /* number */ u64),
+    key: KeyNumber,
 }
 
 impl SaltedCrc {
@@ -15,13 +18,18 @@ impl SaltedCrc {
     pub fn new(salt: &[u8; 16]) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(salt);
-        Self { hasher, salt: *salt, file: ([0; 16], 0) }
+        Self { hasher, salt: *salt, file: ([0; 16], 0), key: KeyNumber::NONE }
     }
 
-    /// The same for a file of a store, which is what its batches are sealed for.
+    /// The same for a file of a store, which is what its batches are sealed for, and the data
+    /// key they are sealed with.
     #[must_use]
-    pub fn of_file(self, store_id: [u8; 16], number: u64) -> Self {
-        Self { file: (store_id, number), ..self }
+    pub fn of_file(self, store_id: [u8; 16], number: u64, key: KeyNumber) -> Self {
+        Self { file: (store_id, number), key, ..self }
+    }
+
+    pub(crate) const fn key(&self) -> KeyNumber {
+        self.key
     }
 
     pub(crate) const fn salt(&self) -> &[u8; 16] {

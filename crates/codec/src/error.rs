@@ -98,6 +98,12 @@ pub enum Error {
         /// What it said.
         cause: String,
     },
+    /// Data keys are wrapped by an outer key that was not given.
+    #[error("the outer key {id} is not among those given")]
+    KeyMissing {
+        /// Which one.
+        id: crate::seal::OuterKeyId,
+    },
     /// The bytes were not sealed with this key for this place.
     #[error("the block does not decrypt with this key at this place")]
     Decrypt,
@@ -113,7 +119,7 @@ impl Error {
             | Self::UnknownFlag(_)
             | Self::UnknownKind(_) => ErrorKind::Unsupported,
             Self::TooLarge { .. } | Self::Value { .. } => ErrorKind::Invalid,
-            Self::Decrypt => ErrorKind::Denied,
+            Self::Decrypt | Self::KeyMissing { .. } => ErrorKind::Denied,
             _ => ErrorKind::Corrupt,
         }
     }

@@ -3,10 +3,16 @@
 
 mod batches;
 mod file_cipher;
+mod ring;
 
-pub(crate) use batches::Sealing;
+pub(crate) use batches::{Sealing, place_of};
 pub use batches::{copy_batch, seal_batch};
+pub(crate) use file_cipher::{COUNTER_LEN, TAG_LEN};
 pub use file_cipher::{FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD, StoreKey};
+pub use ring::{
+    KeyNumber, KeyRing, OuterKey, OuterKeyId, RING_KEYS_MAX, RING_LEN_MAX, Random, RingKey,
+    WRAP_RANDOM_LEN,
+};
 
 use std::fmt;
 

@@ -2,5 +2,6 @@
 
 mod damage;
 mod model;
+mod ring;
 mod round_trip;
 mod seal;

@@ -1,6 +1,7 @@
 //! Arguments.
 
 pub mod auth;
+pub mod key;
 pub mod keys;
 pub mod proof;
 
@@ -162,6 +163,9 @@ pub enum Command {
     Session(auth::Session),
     /// Log in with a password; prints the session's token once.
     Login(auth::Login),
+    /// Rotate the keys that the store is encrypted with.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Print who did what.
     Audit(auth::Audit),
     /// Copy the store while it is used; again into the same place copies what is new.

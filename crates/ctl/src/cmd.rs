@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod check;
 mod erase;
+mod key;
 mod keys;
 mod lease;
 mod proof;
@@ -69,6 +70,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Apikey(command) => auth::api_keys::run(cli, command, out),
         Command::Session(command) => auth::sessions::run(cli, command, out),
         Command::Login(args) => auth::sessions::login(cli, args, out),
+        Command::Key(command) => key::run(cli, command, out),
         Command::Audit(args) => auth::follow::run(cli, args, out),
         Command::Backup { dir } => backup::backup(cli, dir, out),
         Command::Restore(args) => backup::restore(cli, args, out),
@@ -137,6 +139,11 @@ fn open_read_only(cli: &Cli) -> Result<Engine> {
     auth::gate::pass(cli, open_read_only_unchecked(cli, &cli.store)?)
 }
 
+/// As [`open_read_only`] for commands that follow the store: what they may is asked again.
+fn open_following(cli: &Cli) -> Result<(Engine, auth::gate::Pass)> {
+    auth::gate::pass_with(cli, open_read_only_unchecked(cli, &cli.store)?)
+}
+
 /// Opens a store for reading without asking who wants it.
 fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
     let opening = || format!("opening {}", dir.display());
@@ -146,23 +153,20 @@ fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> 
 
 /// How stores are opened: with the key of an encrypted one, when it is given.
 fn options(cli: &Cli, vfs: StdVfs, config: LogConfig) -> Result<EngineOptions> {
-    let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
-    match &cli.access.encryption_key_file {
-        Some(path) => Ok(options.encrypted_by(&auth::secrets::master_key_in(path)?)?),
-        None => Ok(options),
+    let mut options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+    for key in auth::sources::encryption_keys(&cli.access)? {
+        options = options.encrypted_by(&key)?;
     }
+    Ok(options)
 }
 
 /// What logs are verified and repaired with.
 fn codecs(cli: &Cli) -> Result<CodecRegistry> {
-    let codecs = CodecRegistry::standard();
-    match &cli.access.encryption_key_file {
-        Some(path) => {
-            let key = encryption_key(&auth::secrets::master_key_in(path)?)?;
-            Ok(codecs.with_sealing_key(key.expose())?)
-        }
-        None => Ok(codecs),
+    let mut codecs = CodecRegistry::standard();
+    for key in auth::sources::encryption_keys(&cli.access)? {
+        codecs = codecs.with_sealing_key(encryption_key(&key)?.expose())?;
     }
+    Ok(codecs)
 }
 
 /// Opens the store for reading; when leases have expired and nobody writes the store, they are

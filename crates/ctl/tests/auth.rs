@@ -215,3 +215,82 @@ fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
     }
     assert_eq!(files(&desk.dir.path().join("data")), before);
 }
+
+#[test]
+fn keys_are_rotated_and_the_old_one_can_be_thrown_away() {
+    let desk = Desk::new();
+    let (old, new) = (desk.path("old.key"), desk.path("new.key"));
+    for key in [&old, &new] {
+        stdout(&desk.run(None, &["auth", "new-key", "--out", key]));
+    }
+    let with = |keys: &str, arguments: &[&str]| {
+        let mut command = desk.command(None);
+        command.env("CAIRN_ENCRYPTION_KEY_FILE", keys).args(arguments).output().expect("runs")
+    };
+    stdout(&with(&old, &["put", "a", "one"]));
+    let status = stdout(&with(&old, &["key", "status"]));
+    assert!(status.contains("data key 1") && status.contains("everything is sealed"), "{status}");
+    let rotated = stdout(&with(&old, &["key", "rotate", "--new-key-file", &new]));
+    assert!(rotated.contains("data key 2") && rotated.contains("cairn key rewrite"), "{rotated}");
+    let refused = with(&old, &["get", "a"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("encrypted"));
+    assert_eq!(stdout(&with(&format!("{old}:{new}"), &["get", "a"])), "one\n");
+    let rewritten = stdout(&with(&new, &["key", "rewrite"]));
+    assert!(rewritten.contains("1 data keys dropped"), "{rewritten}");
+    let status = stdout(&with(&new, &["key", "status", "--json"]));
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!((&status["active"], &status["settled"]), (&2.into(), &true.into()));
+    assert_eq!(status["data_keys"].as_array().expect("a list").len(), 1);
+    // A key service, and the key itself in the environment.
+    let ask = format!("cat {new}");
+    let mut command = desk.command(None);
+    let command = command.env("CAIRN_ENCRYPTION_KEY_COMMAND", &ask).args(["get", "a"]);
+    assert_eq!(stdout(&command.output().expect("runs")), "one\n");
+    let text = std::fs::read_to_string(&new).expect("reads");
+    let mut command = desk.command(None);
+    let command = command.env("CAIRN_ENCRYPTION_KEY", text.trim()).args(["get", "a"]);
+    assert_eq!(stdout(&command.output().expect("runs")), "one\n");
+    let mut command = desk.command(None);
+    let command = command.env("CAIRN_ENCRYPTION_KEY_COMMAND", "exit 3").args(["get", "a"]);
+    assert!(!command.output().expect("runs").status.success());
+    assert!(stdout(&with(&new, &["verify"])).contains("intact"));
+    let rotated = stdout(&with(&new, &["key", "rotate", "--rewrite", "--json"]));
+    let rotated: serde_json::Value = serde_json::from_str(&rotated).expect("JSON");
+    assert_eq!((&rotated["active"], &rotated["settled"]), (&3.into(), &true.into()));
+}
+
+#[test]
+fn a_watch_a_tail_and_an_audit_that_follow_end_when_the_permission_does() {
+    let (desk, root) = Desk::enabled();
+    let root = Some(root.as_str());
+    stdout(&desk.run(root, &["append", "t", "--data", "first"]));
+    stdout(&desk.run(root, &["user", "create", "ada"]));
+    let may = ["read:keys:default:", "read:topic:t", "read:topic:_audit"];
+    stdout(&desk.run(root, &[&["role", "create", "reader"][..], &may].concat()));
+    stdout(&desk.run(root, &["role", "grant", "ada", "reader"]));
+    let key = stdout(&desk.run(root, &["apikey", "create", "ada"])).trim().to_owned();
+    let following: Vec<_> = [
+        &["watch", "--rev", "1"][..],
+        &["tail", "t", "--follow"],
+        &["audit", "--follow", "--limit", "1000"],
+    ]
+    .into_iter()
+    .map(|arguments| {
+        let mut command = desk.command(Some(&key));
+        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        lines.next().expect("it is allowed").expect("reads");
+        (child, lines)
+    })
+    .collect();
+    stdout(&desk.run(root, &["role", "revoke", "ada", "reader"]));
+    stdout(&desk.run(root, &["put", "a/1", "after"]));
+    for (child, lines) in following {
+        let rest: Vec<String> = lines.map(|line| line.expect("reads")).collect();
+        assert!(!rest.iter().any(|line| line.contains("after")), "{rest:?}");
+        let output = child.wait_with_output().expect("ends");
+        refused(&output);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("the permission ended"));
+    }
+}

@@ -76,5 +76,56 @@ fn appends(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, checks, appends);
+/// Gets and reads of events, once each batch was touched, from files that are mapped where they
+/// can be.
+fn reads(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("read after first touch");
+    let key = GivenKey::from_text("q1Hn4Z8Jd0Yk9cP3uWmT5sVxR7bL2aEoGfKiNwQyX6M=").expect("strong");
+    for encrypted in [false, true] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = || {
+            let vfs = cairn_vfs::StdVfs::create(dir.path().join("data")).expect("opens");
+            let durability = cairn_types::Durability::Buffered;
+            let config = LogConfig { durability, ..LogConfig::default() };
+            let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+            let options =
+                if encrypted { options.encrypted_by(&key).expect("a key") } else { options };
+            options.open().expect("opens")
+        };
+        let engine = open();
+        engine.create_keyspace("k").expect("creates");
+        engine.create_topic("t", TopicConfig::default()).expect("creates");
+        let keys = engine.keyspace("k").expect("there");
+        for number in 0..2000_u64 {
+            keys.put(format!("key/{number:04}"), vec![7; 1024]).expect("puts");
+            let event = NewEvent::new(EventData::binary(vec![7; 1024]));
+            engine.append("t", event).expect("appends");
+        }
+        engine.keys().flush().expect("flushes");
+        engine.close().expect("closes");
+        drop((keys, engine));
+        let engine = open();
+        let keys = engine.keyspace("k").expect("there");
+        let names: Vec<String> = (0..2000).map(|number| format!("key/{number:04}")).collect();
+        for (number, name) in names.iter().enumerate() {
+            keys.get(name).expect("reads").expect("there");
+            engine.event("t", 0, number as u64).expect("reads");
+        }
+        let mut place = 0;
+        let mut next = || {
+            place = (place + 7) % 2000;
+            place
+        };
+        let kind = if encrypted { "encrypted" } else { "plain" };
+        group.bench_function(format!("get/{kind}"), |b| {
+            b.iter(|| black_box(keys.get(&names[next()]).expect("reads")));
+        });
+        group.bench_function(format!("event/{kind}"), |b| {
+            b.iter(|| black_box(engine.event("t", 0, next() as u64).expect("reads")));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, checks, appends, reads);
 criterion_main!(benches);

@@ -35,7 +35,7 @@ impl Engine {
         self.finish_async(pending).await
     }
 
-    async fn finish_async(&self, pending: Pending) -> Result<Vec<Appended>> {
+    pub(crate) async fn finish_async(&self, pending: Pending) -> Result<Vec<Appended>> {
         let engine = self.clone();
         let waiting = tokio::task::spawn_blocking(move || engine.finish_append(pending));
         // The closure does not panic; a runtime that shuts down cancels it.
@@ -69,11 +69,19 @@ impl EventStream {
     /// # Errors
     /// As [`Events`].
     pub async fn next(&mut self) -> Result<Event> {
+        self.next_by(|events| events.next().transpose()).await
+    }
+
+    /// The next event that `look` gives, which is asked again whenever the log has moved.
+    pub(crate) async fn next_by(
+        &mut self,
+        mut look: impl FnMut(&mut Events) -> Result<Option<Event>>,
+    ) -> Result<Event> {
         loop {
             // Made before looking, so that nothing that comes meanwhile is slept through.
             let moved = self.moved.notified();
-            if let Some(event) = self.events.next() {
-                return event;
+            if let Some(event) = look(&mut self.events)? {
+                return Ok(event);
             }
             moved.await;
         }

@@ -17,10 +17,13 @@
 mod acting;
 mod administration;
 mod admission;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod audit;
 mod events;
 mod guarded;
 mod keyspace;
+mod leases;
 mod records;
 mod requests;
 mod transaction;
@@ -32,6 +35,8 @@ use cairn_auth::{
 };
 use cairn_types::StreamId;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::GuardedStream;
 pub use audit::{AuditDetail, AuditLog};
 pub use events::{GuardedConsumer, GuardedEvents, GuardedSubscription};
 pub use guarded::Guarded;

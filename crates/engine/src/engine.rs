@@ -105,11 +105,12 @@ impl EngineOptions {
         self
     }
 
-    /// Encrypts what is written from now on with a key made from a provider's master key; give
-    /// it whenever the store is opened. Call it after [`log`](Self::log).
+    /// Encrypts what is written from now on. The provider's master key wraps the store's data
+    /// keys; give it whenever the store is opened, after [`log`](Self::log). Called several
+    /// times, each key opens what it wrapped: the old and the new one while keys are rotated
+    /// with [`rotate_encryption_key`](Engine::rotate_encryption_key).
     ///
-    /// This key is not rotated with the one of users and roles: keep the master key that a
-    /// store was encrypted with.
+    /// It is another wrapping than that of users and roles: each is rotated by itself.
     ///
     /// # Errors
     /// [`Error::Auth`] when the provider has no key or a weak one.

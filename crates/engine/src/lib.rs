@@ -28,6 +28,7 @@ mod asynchronous;
 pub mod auth;
 pub mod command;
 mod dedup;
+mod encryption;
 mod engine;
 pub mod envelope;
 pub mod erasure;
@@ -55,9 +56,10 @@ pub use append::Appended;
 #[cfg(feature = "tokio")]
 pub use asynchronous::EventStream;
 pub use cairn_mvcc::CleanKeys;
-pub use cairn_segment::{Imported, Snapshot, SnapshotError, SnapshotImport};
+pub use cairn_segment::{Imported, KeyStatus, KeyUse, Snapshot, SnapshotError, SnapshotImport};
 pub use command::answer::{Answer, EventPlace};
 pub use command::{COMMAND_LEN_MAX, Command, EventCommand};
+pub use encryption::Resealed;
 pub use engine::{Engine, EngineOptions};
 pub use erasure::{
     Authorised, EraseTarget, ErasedRecords, Erasure, ErasureKind, ErasureReport, Versions,

@@ -22,7 +22,12 @@ pub struct Retained {
     pub cleaned: Cleaned,
     /// Whole segments dropped.
     pub dropped: Dropped,
+    /// Segments sealed anew with the newest data key.
+    pub resealed: Cleaned,
 }
+
+/// Segments that one pass seals anew at most: it is meant to be short.
+const RESEALED_MAX: usize = 4;
 
 impl TopicConfig {
     /// Whether any event of the topic may ever go.
@@ -95,6 +100,8 @@ impl Engine {
             if record.sequence < *begin || superseded { Fate::Drop } else { Fate::Keep }
         };
         retained.cleaned = self.log().clean(&mut fate, &CleanOptions::default())?;
+        // What is still sealed with an older data key, or not at all, little by little.
+        retained.resealed = self.log().reseal(RESEALED_MAX, None)?;
         if entries.iter().any(|entry| entry.meta.config.has_retention()) {
             retained.dropped = self.drop_segments(&streams)?;
         }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind};
+use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind, KeyNumber};
 use cairn_mvcc::{Erasure, ValueSealer};
 use cairn_segment::{Log, RecordKind};
 use cairn_types::{Lsn, StreamId};
@@ -103,6 +103,21 @@ impl Subjects {
             none => none.insert(KeyFile::open(self.log())?),
         };
         act(keys)
+    }
+
+    /// The data keys of the store that keys of subjects are sealed with.
+    pub(crate) fn data_keys(&self) -> Result<Vec<KeyNumber>> {
+        self.with_keys(|keys| Ok(keys.data_keys()))
+    }
+
+    /// Seals the keys of subjects with the newest data key.
+    pub(crate) fn reseal(&self) -> Result<()> {
+        let outcome = self.with_keys(KeyFile::reseal);
+        if outcome.is_err() {
+            // Which of the two files is in place is not known: it is read again.
+            *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        outcome
     }
 
     /// Seals what is about the subject of a key.

@@ -22,7 +22,7 @@ const PASSWORD: &str = "correct horse";
 
 /// The password beside a mark: these tests are not about hashing.
 #[derive(Debug)]
-struct NoHasher;
+pub struct NoHasher;
 
 impl SecretHasher for NoHasher {
     fn hash(&self, password: &Secret, _: &dyn Rng) -> cairn_auth::Result<String> {
@@ -39,7 +39,7 @@ impl SecretHasher for NoHasher {
     }
 }
 
-fn key(seed: u8) -> GivenKey {
+pub fn key(seed: u8) -> GivenKey {
     let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(7).wrapping_add(seed)).collect();
     GivenKey::from_bytes(&bytes).expect("strong enough")
 }
@@ -55,22 +55,22 @@ fn open(vfs: &MemVfs) -> (Engine, Arc<Service>) {
     plain(vfs).into_auth_service_with(&key(1), options).expect("opens")
 }
 
-fn role(name: &str) -> RoleName {
+pub fn role(name: &str) -> RoleName {
     RoleName::new(name).expect("a valid name")
 }
 
-fn user(auth: &Service, name: &str) -> UserId {
+pub fn user(auth: &Service, name: &str) -> UserId {
     let name = Username::new(name).expect("a valid name");
     auth.create_user(&name, &PASSWORD.into(), &"".into()).expect("creates")
 }
 
-fn login(auth: &Service, name: &str) -> Principal {
+pub fn login(auth: &Service, name: &str) -> Principal {
     let session = auth.login(name, &PASSWORD.into(), None).expect("logs in");
     auth.validate_session(&session.token).expect("valid")
 }
 
 /// Keyspace `k`, topic `t`, an administrator `root`, and a user `ada` with these permissions.
-fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) {
+pub fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) {
     let (engine, auth) = open(&MemVfs::new());
     engine.create_keyspace("k").expect("creates");
     engine.create_topic("t", TopicConfig::default()).expect("creates");
@@ -87,16 +87,16 @@ fn world(permissions: &[Permission]) -> (Engine, Arc<Service>, UserId, Guarded) 
     (engine, auth, ada, handle)
 }
 
-fn on_keys(actions: Actions, prefix: &str) -> Permission {
+pub fn on_keys(actions: Actions, prefix: &str) -> Permission {
     let names = NamePattern::exact("k").expect("a valid name");
     Permission::new(actions, Scope::Keys(names, KeyRange::prefix(prefix.as_bytes())))
 }
 
-fn on_topic(actions: Actions) -> Permission {
+pub fn on_topic(actions: Actions) -> Permission {
     Permission::new(actions, Scope::Topic(NamePattern::exact("t").expect("a valid name")))
 }
 
-fn denied<T: std::fmt::Debug>(result: Result<T, Error>) {
+pub fn denied<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::Denied { .. })), "{result:?}");
 }
 
@@ -393,57 +393,6 @@ fn a_commit_is_one_revision_and_its_expectations_hold_together() {
     }
     assert_eq!(count, 300);
     assert!(store.scan(b"x/", Some(b"x0"), 7).expect("scans").is_empty());
-}
-
-#[test]
-fn a_canary_in_events_keys_values_and_users_is_in_no_file() {
-    const CANARY: &str = "canary-that-must-not-be-seen";
-    let vfs = MemVfs::new();
-    let open = |key: Option<u8>| {
-        let config = LogConfig { background: false, ..LogConfig::default() };
-        let log = Log::options().vfs(Arc::new(vfs.clone()) as Arc<dyn Vfs>).config(config);
-        let options = Engine::options().log(log);
-        match key {
-            Some(seed) => options.encrypted_by(&self::key(seed)).expect("a key").open(),
-            None => options.open(),
-        }
-    };
-    let unseen = |when: &str| {
-        for path in vfs.paths() {
-            let file = vfs.open(&path, cairn_vfs::OpenMode::Read).expect("opens");
-            let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
-            file.read_exact_at(0, &mut bytes).expect("reads");
-            let seen = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-            assert!(!seen, "{when}: the canary is in {path}");
-        }
-    };
-    let engine = open(Some(3)).expect("opens");
-    engine.create_keyspace(CANARY).expect("creates");
-    engine.create_topic(CANARY, TopicConfig::default()).expect("creates");
-    let keys = engine.keyspace(CANARY).expect("there");
-    for number in 0..500 {
-        keys.put(format!("{CANARY}/{number}"), CANARY).expect("puts");
-    }
-    engine.append(CANARY, NewEvent::text(CANARY).with_key(CANARY)).expect("appends");
-    unseen("written");
-    engine.keys().flush().expect("flushes");
-    unseen("flushed");
-    assert!(vfs.paths().iter().any(|path| path.starts_with("tables/")), "keys reached tables");
-    engine.close().expect("closes");
-    unseen("closed");
-    drop((keys, engine));
-    for wrong in [None, Some(4)] {
-        let refused = open(wrong).expect_err("refused");
-        assert!(refused.to_string().contains("encrypted"), "{refused}");
-    }
-    let engine = open(Some(3)).expect("opens");
-    let keys = engine.keyspace(CANARY).expect("there");
-    assert_eq!(keys.key_count().expect("counts"), 500);
-    let found = keys.get(format!("{CANARY}/77")).expect("reads");
-    assert_eq!(found.as_deref(), Some(CANARY.as_bytes()));
-    engine.keys().verify_tables().expect("whole");
-    assert!(engine.verify(&cairn_segment::VerifyOptions::default()).expect("verifies").is_intact());
-    unseen("reopened");
 }
 
 #[derive(Debug, Clone)]

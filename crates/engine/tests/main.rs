@@ -4,8 +4,10 @@
 mod asynchronous;
 mod auth;
 mod commands;
+mod encryption;
 mod erasure;
 mod figures;
+mod guarded;
 mod key_retention;
 mod keys;
 mod membership;

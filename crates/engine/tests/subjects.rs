@@ -207,6 +207,40 @@ fn with_encryption_at_rest_the_keys_of_subjects_need_the_stores_key() {
 }
 
 #[test]
+fn a_rotation_of_the_stores_keys_keeps_those_that_the_keys_of_subjects_need() {
+    let vfs = MemVfs::new();
+    let open = |seed| {
+        let config = LogConfig { background: false, ..LogConfig::default() };
+        let rng = Arc::new(SeededRng::new(seed));
+        let log = Log::options().vfs(Arc::new(vfs.clone())).rng(rng).config(config);
+        Engine::options().log(log.sealing_key(&[7; 32])).open().expect("opens")
+    };
+    let engine = open(1);
+    engine.create_keyspace_by_subject("k").expect("creates");
+    let keys = engine.keyspace("k").expect("there");
+    keys.put("a/1", CANARY).expect("puts");
+    let number = |vfs: &MemVfs| bytes_of(vfs, "keys/subjects")[128 + 36];
+    let before = number(&vfs);
+    engine.rotate_encryption_key(None).expect("rotates");
+    keys.put("b/1", CANARY).expect("puts");
+    let status = engine.encryption_status().expect("a status");
+    assert!(!status.is_settled() && status.keys.len() == 2, "{status:?}");
+    drop((keys, engine));
+    let engine = open(2);
+    let resealed = engine.reseal(None).expect("seals anew");
+    assert_eq!(resealed.dropped_key_count, 1);
+    assert_ne!(number(&vfs), before, "sealed with the newest data key");
+    assert!(engine.encryption_status().expect("a status").is_settled());
+    drop(engine);
+    let engine = open(3);
+    let keys = engine.keyspace("k").expect("there");
+    for key in ["a/1", "b/1"] {
+        assert_eq!(keys.get(key).expect("reads").as_deref(), Some(CANARY.as_bytes()));
+    }
+    engine.shred("a", "r").expect("shreds");
+}
+
+#[test]
 fn shredding_outlives_the_segments_that_retention_drops() {
     let vfs = MemVfs::new();
     let (engine, keys) = world(&vfs);

@@ -17,6 +17,7 @@ use crate::format::segment_header::SEGMENT_HEADER_LEN;
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
 use crate::format::superblock::SUPERBLOCK_PATH;
 use crate::format::{LOG_DIR, index_path, parse_segment_name, segment_path};
+use crate::keyring::{read_ring, write_ring};
 use crate::segment::Segment;
 use crate::store::{SuperblockFile, read_whole, write_whole};
 use crate::{Error, Log, Result};
@@ -83,6 +84,12 @@ impl Log {
             }
         }
         target.create_dir_all(LOG_DIR)?;
+        let ring = read_ring(source)?.ring;
+        if let Some(ring) = &ring {
+            // What is there already may be sealed with data keys that this store has dropped.
+            let there = read_ring(target)?.ring;
+            write_ring(target, &there.map_or_else(|| ring.clone(), |there| ring.joined(&there)))?;
+        }
         let slots = SuperblockFile::read_slots(source)?;
         let Some(superblock) = slots.newest else {
             let damage = slots.damaged.into_iter().next().expect("no slot, so both are damaged");
@@ -124,6 +131,9 @@ impl Log {
         let store = read_whole(source, STORE_PATH, STORE_FILE_LEN_MAX)?;
         write_whole(target, STORE_PATH, &store)?;
         target.sync_dir("")?;
+        if let Some(ring) = &ring {
+            write_ring(target, ring)?;
+        }
         Ok(backed_up)
     }
 }

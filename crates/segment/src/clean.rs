@@ -74,7 +74,7 @@ pub struct Cleaned {
 }
 
 /// What is to happen to the records of one segment, decided before anything is written.
-struct Plan {
+pub(crate) struct Plan {
     fates: Vec<Fate>,
     erased_count: u64,
     dropped_count: u64,
@@ -166,7 +166,7 @@ impl Log {
     }
 
     /// Writes the replacement of a segment, gives it the segment's name and shows it to readers.
-    fn replace(
+    pub(crate) fn replace(
         &self,
         segment: &Segment,
         plan: &Plan,
@@ -197,6 +197,11 @@ impl Log {
         self.shared.batches.forget(segment.header.id);
         Ok(replacement)
     }
+}
+
+impl Plan {
+    /// Everything stays: the segment is sealed anew.
+    pub(crate) const KEEP_ALL: Self = Self { fates: Vec::new(), erased_count: 0, dropped_count: 0 };
 }
 
 /// Asks for the fate of every record of a segment.
@@ -286,6 +291,7 @@ impl Replacement {
             salt: store.fresh_salt(),
             rewrites: old.header.rewrites + 1,
             cleaned_to: old.header.cleaned_to.max(mark),
+            key: store.registry.active_key(),
             ..old.header.clone()
         };
         let file = store.vfs.open(temporary, OpenMode::Create)?;

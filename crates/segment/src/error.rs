@@ -56,10 +56,10 @@ pub enum Error {
     /// The store is encrypted and the key is missing, or it is another one. Nothing was changed.
     #[error("{file} is encrypted: {cause}")]
     Sealed {
-        /// A segment that cannot be opened.
+        /// A file that cannot be opened.
         file: String,
         /// What is wrong with the key.
-        cause: &'static str,
+        cause: String,
     },
     /// A segment between two others is absent.
     #[error(

@@ -5,7 +5,6 @@
 //! because their bytes may exist in the page cache alone; what is not valid is cut and
 //! reported. Damage below the durable watermark is an error, never a cut.
 
-mod key;
 mod layout;
 mod open;
 mod report;
@@ -14,7 +13,6 @@ mod tail;
 
 pub use report::RecoveryReport;
 
-pub(crate) use key::check_key;
 pub(crate) use layout::{Layout, SegmentFile, read_layout, read_segment, refuse_unfinished_import};
 pub(crate) use open::open_store;
 pub(crate) use scan::{Stop, scan, scan_from};

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use cairn_codec::seal::KeyNumber;
 use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry, verify_batch};
 use cairn_types::{ChainHash, Lsn, SegmentId};
 use cairn_vfs::{Clock, OpenMode, Vfs};
@@ -16,6 +17,7 @@ use crate::format::segment_header::SEGMENT_HEADER_LEN;
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
 use crate::format::superblock::{SUPERBLOCK_PATH, Superblock};
 use crate::format::{LOG_DIR, QUARANTINE_DIR, index_path, parse_segment_name, segment_path};
+use crate::keyring::unlock_files;
 use crate::recover::{SegmentFile, read_segment};
 use crate::store::{SuperblockFile, read_whole, write_whole};
 use crate::window::Window;
@@ -79,6 +81,8 @@ impl Repair {
             Some(block) => block,
             None => anchor(&*vfs, &store, &numbers)?,
         };
+        let sealed = sealed_by(&*vfs, &store, &numbers);
+        let (registry, _) = &unlock_files(&*vfs, registry, &store.id, sealed)?;
         let walk = walk(&*vfs, &store, &superblock, &numbers, registry, Lsn::MAX)?;
         let durable_end = walk.durable_end.max(superblock.durable_end);
         let end_lsn = walk.kept.as_ref().map_or(superblock.start_lsn, |kept| kept.lsn);
@@ -211,6 +215,8 @@ pub fn cut(
     if until < start {
         return Err(Error::OutOfRange { lsn: until, start, end: superblock.durable_end });
     }
+    let sealed = sealed_by(&*vfs, &store, &numbers);
+    let (registry, _) = &unlock_files(&*vfs, registry, &store.id, sealed)?;
     let walk = walk(&*vfs, &store, &superblock, &numbers, registry, until)?;
     if let Some(damage) = walk.damage {
         return Err(Error::Corrupt(damage));
@@ -243,6 +249,13 @@ fn segment_numbers(vfs: &dyn Vfs) -> Result<Vec<SegmentId>> {
         vfs.list(LOG_DIR)?.iter().filter_map(|entry| parse_segment_name(&entry.name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// A data key that some segment names.
+fn sealed_by(vfs: &dyn Vfs, store: &StoreFile, numbers: &[SegmentId]) -> KeyNumber {
+    let key =
+        |id: &SegmentId| Some(read_segment(vfs, *id, &store.id, OpenMode::Read).ok()?.header.key);
+    numbers.iter().filter_map(key).max().unwrap_or_default()
 }
 
 /// Where the retained log begins, as the first segment says it, when both slots are lost.
@@ -401,7 +414,10 @@ fn whole_batches(
             // Its CRC is right: the key is at fault, and nothing may be given up for that.
             Err(cairn_codec::Error::Decrypt) => {
                 let file = segment_path(file.header.id);
-                return Err(Error::Sealed { file, cause: "repair needs the key that opens it" });
+                return Err(Error::Sealed {
+                    file,
+                    cause: "repair needs the key that opens it".into(),
+                });
             }
             Err(error) => break format!("batch: {error}"),
         }

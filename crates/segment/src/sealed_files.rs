@@ -3,11 +3,13 @@
 //!
 //! | at | bytes | field |
 //! |---|---|---|
-//! | 0 | 4 | magic `CRNE` |
+//! | 0 | 4 | magic `CRNF` |
 //! | 4 | 1 | version, 1 |
 //! | 5 | 3 | zero |
-//! | 8 | 16 | salt of the file's key |
-//! | 24 | n x (4,096 + 24) | sealed blocks of 4,096 bytes of content each, the last one shorter |
+//! | 8 | 4 | number of the data key |
+//! | 12 | 4 | zero |
+//! | 16 | 16 | salt of the file's key |
+//! | 32 | n x (4,096 + 24) | sealed blocks of 4,096 bytes of content each, the last one shorter |
 //!
 //! Files are written from front to back and read anywhere. The end is sealed at every sync; an
 //! end that is sealed again gets another counter. A file without the magic was written before
@@ -16,6 +18,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cairn_codec::CodecRegistry;
+use cairn_codec::seal::KeyNumber;
 use cairn_codec::seal::{
     BlockCipher, BlockIdentity, FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD,
 };
@@ -23,10 +26,14 @@ use cairn_vfs::{
     DirEntry, DirWatcher, Error, Mapping, Op, OpenMode, Result, Rng, Vfs, VfsFile, VfsLock,
 };
 
-const MAGIC: [u8; 4] = *b"CRNE";
+use crate::keyring::read_ring;
+
+const MAGIC: [u8; 4] = *b"CRNF";
 const VERSION: u8 = 1;
-const HEADER_LEN: usize = 8 + FILE_SALT_LEN;
+const HEADER_LEN: usize = 16 + FILE_SALT_LEN;
 const BLOCK_LEN: usize = 4096;
+/// Bytes copied at a time.
+const COPY_LEN: usize = 1 << 16;
 const SEALED_LEN: u64 = (BLOCK_LEN + OVERHEAD) as u64;
 
 /// Another [`Vfs`] whose files are encrypted.
@@ -42,32 +49,93 @@ impl SealedVfs {
     fn create(&self, file: Arc<dyn VfsFile>) -> Result<Arc<dyn VfsFile>> {
         let mut salt = [0; FILE_SALT_LEN];
         self.rng.fill(&mut salt);
+        let cipher = self.registry.new_file_cipher(FileKind::Table, self.store_id, &salt);
+        let (key, cipher) = cipher.expect("made only when there is a key");
         let mut header = [0; HEADER_LEN];
         header[..4].copy_from_slice(&MAGIC);
         header[4] = VERSION;
-        header[8..].copy_from_slice(&salt);
+        header[8..12].copy_from_slice(&key.get().to_le_bytes());
+        header[16..].copy_from_slice(&salt);
         file.write_all_at(0, &header)?;
-        let cipher = self.registry.file_cipher(FileKind::Table, self.store_id, &salt, true);
-        let cipher = cipher.expect("made only when there is a key");
         Ok(SealedFile::with(file, cipher, self.store_id, 0))
+    }
+
+    /// The cipher of a file that is there. On a log opened for reading only, another process may
+    /// have added the data key since: the ring is then read again.
+    fn old_cipher(&self, salt: &[u8; FILE_SALT_LEN], key: KeyNumber) -> Option<FileCipher> {
+        let cipher = || self.registry.old_file_cipher(FileKind::Table, self.store_id, salt, key);
+        cipher().or_else(|| {
+            let ring = read_ring(&*self.inner).ok()?.ring?;
+            self.registry.change_ring(&ring, None).ok()?;
+            cipher()
+        })
     }
 
     fn existing(&self, file: Arc<dyn VfsFile>) -> Result<Arc<dyn VfsFile>> {
         let len = file.len()?;
         let mut header = [0; HEADER_LEN];
         let got = file.read_at(0, &mut header)?;
-        if got < HEADER_LEN || header[..8] != [&MAGIC[..], &[VERSION, 0, 0, 0]].concat() {
+        let key = key_in(header.get(..got).unwrap_or_default());
+        if key == KeyNumber::NONE {
             return Ok(file);
         }
         let mut salt = [0; FILE_SALT_LEN];
-        salt.copy_from_slice(&header[8..]);
-        let cipher = self.registry.file_cipher(FileKind::Table, self.store_id, &salt, false);
-        let cipher = cipher.expect("made only when there is a key");
-        let sealed = len - HEADER_LEN as u64;
+        salt.copy_from_slice(&header[16..]);
+        let cipher = self.old_cipher(&salt, key).ok_or_else(|| {
+            let cause = format!("data key {} is not in the key ring", key.get());
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
+            Error::from_io(Op::Open, file.path(), source)
+        })?;
+        let sealed = len.saturating_sub(HEADER_LEN as u64);
         let (whole, rest) = (sealed / SEALED_LEN, sealed % SEALED_LEN);
         let content = whole * BLOCK_LEN as u64 + rest.saturating_sub(OVERHEAD as u64);
         Ok(SealedFile::with(file, cipher, self.store_id, content))
     }
+}
+
+/// The data key that the header of a file names; none when it is no sealed file.
+fn key_in(header: &[u8]) -> KeyNumber {
+    match header.first_chunk::<HEADER_LEN>() {
+        Some(header)
+            if header[..4] == MAGIC
+                && header[4..8] == [VERSION, 0, 0, 0]
+                && header[12..16] == [0; 4] =>
+        {
+            let number = header[8..12].try_into().expect("4 bytes");
+            KeyNumber::new(u32::from_le_bytes(number))
+        }
+        _ => KeyNumber::NONE,
+    }
+}
+
+/// The data key that a file is sealed with.
+pub(crate) fn header_of(vfs: &dyn Vfs, path: &str) -> Result<KeyNumber> {
+    let file = vfs.open(path, OpenMode::Read)?;
+    let mut header = [0; HEADER_LEN];
+    let got = file.read_at(0, &mut header)?;
+    Ok(key_in(header.get(..got).unwrap_or_default()))
+}
+
+/// Seals a file anew, in its place.
+pub(crate) fn reseal(vfs: &dyn Vfs, sealed: &dyn Vfs, path: &str) -> Result<()> {
+    let temporary = format!("{path}.tmp");
+    if vfs.exists(&temporary)? {
+        vfs.remove(&temporary)?;
+    }
+    let (old, new) =
+        (sealed.open(path, OpenMode::Read)?, sealed.open(&temporary, OpenMode::Create)?);
+    let (len, mut at) = (old.len()?, 0);
+    let mut buffer = vec![0; COPY_LEN];
+    while at < len {
+        let step = usize::try_from(len - at).unwrap_or(COPY_LEN).min(COPY_LEN);
+        old.read_exact_at(at, &mut buffer[..step])?;
+        new.write_all_at(at, &buffer[..step])?;
+        at += step as u64;
+    }
+    new.sync_all()?;
+    drop(new);
+    vfs.rename(&temporary, path)?;
+    vfs.sync_dir(cairn_vfs::path::split(path).0)
 }
 
 impl Vfs for SealedVfs {
@@ -142,6 +210,8 @@ struct State {
     len: u64,
     /// Content of the last block while the file is written.
     tail: Vec<u8>,
+    /// The content of the tail is in the file too.
+    tail_is_sealed: bool,
     /// The block that was opened last.
     opened: Option<(u64, Vec<u8>)>,
 }
@@ -196,11 +266,21 @@ impl SealedFile {
     }
 
     fn seal_tail(&self) -> Result<()> {
-        let state = self.state();
-        if state.tail.is_empty() {
+        let mut state = self.state();
+        if state.tail.is_empty() || state.tail_is_sealed {
             return Ok(());
         }
-        self.write_block(state.len / BLOCK_LEN as u64, &state.tail)
+        self.write_block(state.len / BLOCK_LEN as u64, &state.tail)?;
+        state.tail_is_sealed = true;
+        Ok(())
+    }
+}
+
+impl Drop for SealedFile {
+    /// Who does not sync still expects what was written to be read later. What fails here was
+    /// never promised to be kept: the file is short, and its content is checked by its reader.
+    fn drop(&mut self) {
+        let _ends_early = self.seal_tail();
     }
 }
 
@@ -240,6 +320,7 @@ impl VfsFile for SealedFile {
             let room = BLOCK_LEN - state.tail.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             state.tail.extend_from_slice(now);
+            state.tail_is_sealed = false;
             bytes = later;
             if state.tail.len() == BLOCK_LEN {
                 self.write_block(state.len / BLOCK_LEN as u64, &state.tail)?;
@@ -283,10 +364,16 @@ impl VfsFile for SealedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_codec::seal::KeyRing;
+    use cairn_types::Timestamp;
     use cairn_vfs::{MemVfs, SeededRng};
 
     fn vfs(inner: &MemVfs, seed: u64) -> SealedVfs {
         let registry = CodecRegistry::standard().with_sealing_key(&[7; 32]).expect("a key");
+        let outer = registry.outer_keys().remove(0);
+        let mut random = |bytes: &mut [u8]| bytes.fill(3);
+        let ring = KeyRing::create([1; 16], &outer, Timestamp::from_micros(0), &mut random);
+        let registry = registry.unlocked(&ring).expect("unlocks");
         let (inner, rng) = (Arc::new(inner.clone()), Arc::new(SeededRng::new(seed)));
         SealedVfs { inner, registry, rng, store_id: [1; 16] }
     }

@@ -14,7 +14,7 @@ pub use report::{OnErased, VerifyOptions, VerifyReport};
 
 use self::segment::{Bounds, verify_segment};
 use crate::format::index_path;
-use crate::recover::{Layout, check_key, read_layout};
+use crate::recover::{Layout, read_layout};
 use crate::segment_index::SegmentIndex;
 use crate::store::read_whole;
 use crate::{Corruption, Error, Log, Result};
@@ -42,8 +42,9 @@ pub fn verify_store(
             return Ok(report);
         }
     };
-    check_key(registry, &layout.segments)?;
+    let registry = &layout.unlock(registry)?;
     report.damage.extend(layout.damaged_slots.iter().cloned());
+    report.damage.extend(layout.ring.damaged.iter().cloned());
     report.start_lsn = Some(layout.superblock.start_lsn);
     verify_segments(registry, options, &layout, &mut report)?;
     verify_indexes(vfs, &layout, &mut report);

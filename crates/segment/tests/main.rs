@@ -8,6 +8,7 @@ mod handover;
 mod life;
 mod reading;
 mod repair;
+mod rotation;
 mod sealed;
 mod snapshot;
 mod space;

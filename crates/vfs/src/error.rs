@@ -60,6 +60,8 @@ pub enum FaultKind {
     Io,
     /// Fewer bytes than asked for.
     UnexpectedEof,
+    /// The bytes are not those that were written, or were sealed with a key that is gone.
+    Damaged,
     /// The path leaves the store's directory or passes a symbolic link.
     UnsafePath,
     /// Owner or mode of the directory would let others change it, or access is denied.
@@ -101,6 +103,7 @@ impl Error {
             | io::ErrorKind::FileTooLarge
             | io::ErrorKind::WriteZero => FaultKind::NoSpace,
             io::ErrorKind::UnexpectedEof => FaultKind::UnexpectedEof,
+            io::ErrorKind::InvalidData => FaultKind::Damaged,
             io::ErrorKind::PermissionDenied => FaultKind::Permissions,
             io::ErrorKind::Unsupported => FaultKind::Unsupported,
             _ => FaultKind::Io,
@@ -112,6 +115,12 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind == FaultKind::NotFound
+    }
+
+    /// Whether the bytes are not those that were written.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        matches!(self.kind, FaultKind::Damaged | FaultKind::UnexpectedEof)
     }
 
     /// Whether space ran out.
@@ -128,7 +137,7 @@ impl Error {
             FaultKind::AlreadyExists => ErrorKind::Conflict,
             FaultKind::NoSpace => ErrorKind::Full,
             FaultKind::Io | FaultKind::Crashed => ErrorKind::Unavailable,
-            FaultKind::UnexpectedEof => ErrorKind::Corrupt,
+            FaultKind::UnexpectedEof | FaultKind::Damaged => ErrorKind::Corrupt,
             FaultKind::UnsafePath => ErrorKind::Invalid,
             FaultKind::Permissions => ErrorKind::Denied,
             FaultKind::Locked => ErrorKind::Busy,
@@ -146,6 +155,7 @@ impl fmt::Display for Error {
             FaultKind::NoSpace => "no space is left; free some and try again",
             FaultKind::Io => "the device failed",
             FaultKind::UnexpectedEof => "the file is shorter than it should be",
+            FaultKind::Damaged => "its bytes are not those that were written",
             FaultKind::UnsafePath => {
                 "the path is not safe: it leaves the store or is a symbolic link"
             }

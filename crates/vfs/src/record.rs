@@ -93,6 +93,20 @@ impl RecordVfs {
         self.trace().changes.len()
     }
 
+    /// Whether these bytes were ever part of one write, or of a name, also in files that are
+    /// gone since.
+    #[must_use]
+    pub fn was_written(&self, needle: &[u8]) -> bool {
+        let holds =
+            |bytes: &[u8]| bytes.windows(needle.len().max(1)).any(|window| window == needle);
+        self.trace().changes.iter().any(|change| match change {
+            Change::Write { bytes, .. } => holds(bytes),
+            Change::Create { path, .. } | Change::CreateDir { path } => holds(path.as_bytes()),
+            Change::Rename { to, .. } => holds(to.as_bytes()),
+            _ => false,
+        })
+    }
+
     /// States that a power cut after the first `point` changes may leave: all of the un-synced
     /// changes, none, all but each one, each one alone, and `random` other choices.
     #[must_use]

@@ -181,6 +181,7 @@ impl Run {
             mod_revision: self.revision,
             version: previous.as_ref().map_or(1, |kv| kv.version + 1),
             lease: put.lease,
+            erased: None,
         };
         self.state.insert(put.key.to_vec(), kv.clone());
         self.changes.push((put.key.to_vec(), Some(kv), previous.clone()));

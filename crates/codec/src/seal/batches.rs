@@ -7,20 +7,21 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use zeroize::Zeroizing;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::file_cipher::COUNTER_LEN;
+use super::ring::{DataKey, KeyNumber, KeyRing, OuterKey};
 use super::{BlockCipher, BlockIdentity, FileCipher, FileKind, OVERHEAD, StoreKey};
 use crate::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry, Error, Result, SaltedCrc};
 
 /// Ciphers of files that are kept for reading.
 const KEPT: usize = 16;
 
-/// The key of a log, with the ciphers of files read last.
+/// The outer keys that a program has, the data keys of a store that they open, and the ciphers
+/// of files read last.
 pub(crate) struct Sealing {
-    secret: Zeroizing<Vec<u8>>,
+    outer: RwLock<Vec<OuterKey>>,
+    keys: RwLock<Arc<[DataKey]>>,
     readers: Mutex<VecDeque<([u8; 16], Arc<FileCipher>)>>,
 }
 
@@ -31,13 +32,32 @@ impl fmt::Debug for Sealing {
 }
 
 impl Sealing {
+    fn with(outer: Vec<OuterKey>) -> Self {
+        let (outer, keys) = (RwLock::new(outer), RwLock::new(Arc::from([])));
+        Self { outer, keys, readers: Mutex::default() }
+    }
+
+    fn outer(&self) -> Vec<OuterKey> {
+        self.outer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keys(&self) -> Arc<[DataKey]> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn store_key(&self, number: KeyNumber, store_id: [u8; 16]) -> Option<StoreKey> {
+        let keys = self.keys();
+        let key = keys.iter().find(|key| key.number == number)?;
+        Some(StoreKey::new(store_id, key.secret.as_slice()).expect("data keys are 32 bytes"))
+    }
+
     fn reader(&self, crc: &SaltedCrc) -> Result<Arc<FileCipher>> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, cipher)) = readers.iter().find(|(salt, _)| salt == crc.salt()) {
             return Ok(Arc::clone(cipher));
         }
         let (store_id, file) = crc.file();
-        let key = StoreKey::new(store_id, &self.secret)?;
+        let key = self.store_key(crc.key(), store_id).ok_or(Error::Decrypt)?;
         let cipher = Arc::new(key.old_file(FileKind::Segment, file, crc.salt()));
         readers.truncate(KEPT - 1);
         readers.push_front((*crc.salt(), Arc::clone(&cipher)));
@@ -46,45 +66,105 @@ impl Sealing {
 }
 
 impl CodecRegistry {
-    /// The same codecs with a key of 32 bytes, by which batches are sealed and opened.
+    /// The same codecs with an outer key of 32 bytes. Given several, the first wraps the data
+    /// keys of a new store; each opens what it wrapped. Batches are sealed and opened once a
+    /// key ring was [unlocked](Self::unlocked).
     ///
     /// # Errors
-    /// As [`StoreKey::new`].
+    /// As [`OuterKey::new`].
     pub fn with_sealing_key(mut self, secret: &[u8]) -> Result<Self> {
-        StoreKey::new([0; 16], secret)?;
-        let secret = Zeroizing::new(secret.to_vec());
-        let sealing = Sealing { secret, readers: Mutex::default() };
-        self.sealing = Some(Arc::new(sealing));
+        let mut outer = self.outer_keys();
+        outer.push(OuterKey::new(secret)?);
+        self.sealing = Some(Arc::new(Sealing::with(outer)));
         Ok(self)
     }
 
-    /// The cipher of another file beside the log, by its salt; `None` without a key. Only a
-    /// `fresh` one, whose salt is new, seals.
+    /// The outer keys given.
     #[must_use]
-    pub fn file_cipher(
+    pub fn outer_keys(&self) -> Vec<OuterKey> {
+        self.sealing.as_ref().map(|sealing| sealing.outer()).unwrap_or_default()
+    }
+
+    /// The same codecs for the store whose key ring this is; apart from those of other stores.
+    ///
+    /// # Errors
+    /// As [`KeyRing::check`].
+    pub fn unlocked(&self, ring: &KeyRing) -> Result<Self> {
+        let outer = self.outer_keys();
+        let sealing = Sealing::with(outer);
+        let mut unlocked = self.clone();
+        unlocked.sealing = Some(Arc::new(sealing));
+        unlocked.change_ring(ring, None)?;
+        Ok(unlocked)
+    }
+
+    /// Goes over to another ring of the same store, with one more outer key; everybody who
+    /// shares these codecs does. Data keys that it lacks stay in memory, for those who still
+    /// read what they sealed.
+    ///
+    /// # Errors
+    /// As [`KeyRing::check`]; nothing has changed then.
+    pub fn change_ring(&self, ring: &KeyRing, outer: Option<&OuterKey>) -> Result<()> {
+        let sealing = self.sealing.as_ref().ok_or(Error::Decrypt)?;
+        let mut given = sealing.outer();
+        given.extend(outer.cloned());
+        let mut keys = ring.unwrap(&given)?;
+        let known = |key: &&DataKey| keys.iter().all(|new| new.number != key.number);
+        let mut before: Vec<DataKey> = sealing.keys().iter().filter(known).cloned().collect();
+        before.append(&mut keys);
+        before.sort_by_key(|key| key.number);
+        *sealing.outer.write().unwrap_or_else(PoisonError::into_inner) = given;
+        *sealing.keys.write().unwrap_or_else(PoisonError::into_inner) = before.into();
+        Ok(())
+    }
+
+    /// The data key that seals; [`KeyNumber::NONE`] when nothing is sealed.
+    #[must_use]
+    pub fn active_key(&self) -> KeyNumber {
+        let keys = self.sealing.as_ref().map(|sealing| sealing.keys());
+        keys.and_then(|keys| keys.last().map(|key| key.number)).unwrap_or_default()
+    }
+
+    /// The cipher for a file beside the log that is being written, whose salt is fresh, and the
+    /// data key behind it; `None` when nothing is sealed.
+    #[must_use]
+    pub fn new_file_cipher(
         &self,
         kind: FileKind,
         store_id: [u8; 16],
         salt: &[u8; 16],
-        fresh: bool,
-    ) -> Option<FileCipher> {
-        let key = StoreKey::new(store_id, &self.sealing.as_ref()?.secret);
-        let key = key.expect("checked when it was given");
-        Some(if fresh { key.new_file(kind, 0, salt) } else { key.old_file(kind, 0, salt) })
+    ) -> Option<(KeyNumber, FileCipher)> {
+        let number = self.active_key();
+        let key = self.sealing.as_ref()?.store_key(number, store_id)?;
+        Some((number, key.new_file(kind, 0, salt)))
     }
 
-    /// Whether there is a key.
+    /// The cipher of a file beside the log; `None` without its data key.
     #[must_use]
-    pub const fn is_sealing(&self) -> bool {
-        self.sealing.is_some()
+    pub fn old_file_cipher(
+        &self,
+        kind: FileKind,
+        store_id: [u8; 16],
+        salt: &[u8; 16],
+        number: KeyNumber,
+    ) -> Option<FileCipher> {
+        let key = self.sealing.as_ref()?.store_key(number, store_id)?;
+        Some(key.old_file(kind, 0, salt))
     }
 
-    /// The cipher for a segment that is being written, whose salt is fresh; `None` without a key.
+    /// Whether what is written is sealed.
+    #[must_use]
+    pub fn is_sealing(&self) -> bool {
+        self.active_key() != KeyNumber::NONE
+    }
+
+    /// The cipher for a segment that is being written, whose salt is fresh; `None` when its
+    /// header names no data key.
     #[must_use]
     pub fn sealer(&self, crc: &SaltedCrc) -> Option<FileCipher> {
         let (store_id, file) = crc.file();
-        let key = StoreKey::new(store_id, &self.sealing.as_ref()?.secret);
-        Some(key.expect("checked when it was given").new_file(FileKind::Segment, file, crc.salt()))
+        let key = self.sealing.as_ref()?.store_key(crc.key(), store_id)?;
+        Some(key.new_file(FileKind::Segment, file, crc.salt()))
     }
 
     /// The body of a batch as it was before it was sealed; the caller checked its CRC.
@@ -107,7 +187,7 @@ impl CodecRegistry {
     }
 }
 
-fn place_of(header: &BatchHeader, crc: &SaltedCrc) -> BlockIdentity {
+pub(crate) fn place_of(header: &BatchHeader, crc: &SaltedCrc) -> BlockIdentity {
     let (store_id, file) = crc.file();
     BlockIdentity { store_id, file, counter: header.first_lsn.get() }
 }

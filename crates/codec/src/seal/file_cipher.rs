@@ -34,8 +34,8 @@ use crate::{Error, Result};
 
 /// Bytes of a file's random salt.
 pub const FILE_SALT_LEN: usize = 16;
-pub(super) const COUNTER_LEN: usize = 8;
-const TAG_LEN: usize = 16;
+pub(crate) const COUNTER_LEN: usize = 8;
+pub(crate) const TAG_LEN: usize = 16;
 /// Bytes that sealing adds: counter and tag.
 pub const OVERHEAD: usize = COUNTER_LEN + TAG_LEN;
 const KEY_LEN: usize = 32;
@@ -218,7 +218,7 @@ impl FileCipher {
     }
 
     /// Seals what lies between a gap of 8 bytes and one of 16.
-    pub(super) fn seal_between(&self, identity: &BlockIdentity, block: &mut [u8]) -> Result<()> {
+    pub(crate) fn seal_between(&self, identity: &BlockIdentity, block: &mut [u8]) -> Result<()> {
         let associated = self.associated(identity)?;
         let (head, rest) = block.split_first_chunk_mut::<COUNTER_LEN>().ok_or(Error::Decrypt)?;
         let (body, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(Error::Decrypt)?;

@@ -14,8 +14,22 @@ pub struct Access {
     pub master_key_file: Option<PathBuf>,
     /// File with the key that encrypts the store, made by `cairn auth new-key`: from the first
     /// command that has it on, everything that is written is encrypted, and every command needs it.
-    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_ENCRYPTION_KEY_FILE")]
-    pub encryption_key_file: Option<PathBuf>,
+    /// Given several times (files parted by `:`), each key opens what it wrapped. Without it, the
+    /// variable `CAIRN_ENCRYPTION_KEY`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_delimiter = ':',
+        env = "CAIRN_ENCRYPTION_KEY_FILE"
+    )]
+    pub encryption_key_file: Vec<PathBuf>,
+    /// A shell command whose output is that key, for key services.
+    #[arg(long, global = true, value_name = "COMMAND", env = "CAIRN_ENCRYPTION_KEY_COMMAND")]
+    pub encryption_key_command: Option<String>,
+    /// A shell command whose output is the master key.
+    #[arg(long, global = true, value_name = "COMMAND", env = "CAIRN_MASTER_KEY_COMMAND")]
+    pub master_key_command: Option<String>,
     /// File with an API key or a session's token; else the variable `CAIRN_CREDENTIAL`.
     #[arg(long, global = true, value_name = "FILE", env = "CAIRN_CREDENTIAL_FILE")]
     pub credential_file: Option<PathBuf>,

@@ -7,6 +7,7 @@ mod permissions;
 pub mod roles;
 pub mod secrets;
 pub mod sessions;
+pub mod sources;
 pub mod users;
 
 use std::io::Write;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use cairndb::prelude::*;
 use serde_json::json;
 
-use super::{line, open_read_only, vfs};
+use super::{line, open_following, open_read_only, vfs};
 use crate::cli::{Cli, Read, Tail};
 use crate::exit::NotFound;
 use crate::output;
@@ -32,7 +32,7 @@ pub fn read(cli: &Cli, args: &Read, out: &mut impl Write) -> Result<()> {
 /// Prints the newest events, and those to come.
 pub fn tail(cli: &Cli, args: &Tail, out: &mut impl Write) -> Result<()> {
     use cairndb::vfs::Vfs;
-    let engine = open_read_only(cli)?;
+    let (engine, pass) = open_following(cli)?;
     // Watching begins before reading, so nothing falls between the two.
     let mut watcher = vfs(cli)?.watch("log")?;
     let mut newest = engine.newest(&args.topic, args.partition, None, args.limit)?;
@@ -47,6 +47,7 @@ pub fn tail(cli: &Cli, args: &Tail, out: &mut impl Write) -> Result<()> {
     }
     loop {
         engine.refresh()?;
+        pass.still_holds()?;
         let mut events = engine.events_from(&args.topic, args.partition, From::Offset(next))?;
         for event in events.by_ref() {
             output::event(out, &event?, cli.json)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use cairndb::prelude::*;
 
-use super::{line, open_read_only, vfs};
+use super::{line, open_following, vfs};
 use crate::cli::Cli;
 use crate::cli::keys::Watch;
 use crate::output::keys as show;
@@ -14,7 +14,7 @@ use crate::output::keys as show;
 /// Prints changes from a revision on.
 pub fn watch(cli: &Cli, args: &Watch, out: &mut impl Write) -> Result<()> {
     use cairndb::vfs::Vfs;
-    let engine = open_read_only(cli)?;
+    let (engine, pass) = open_following(cli)?;
     // Watching begins before reading, so nothing falls between the two.
     let mut files = vfs(cli)?.watch("log")?;
     let space = super::keys::readable(&engine, &args.space)?;
@@ -31,6 +31,7 @@ pub fn watch(cli: &Cli, args: &Watch, out: &mut impl Write) -> Result<()> {
     let mut left = args.limit.unwrap_or(usize::MAX);
     loop {
         engine.refresh()?;
+        pass.still_holds()?;
         while let Some(batch) = watcher.try_next()? {
             for change in &batch.changes {
                 if left == 0 {

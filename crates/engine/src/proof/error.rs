@@ -153,9 +153,7 @@ impl Error {
             Self::Merkle(E::Corrupt { .. } | E::MissingTile { .. } | E::DamagedTiles { .. }) => {
                 true
             }
-            Self::Merkle(E::Vfs(error)) => {
-                matches!(error.kind, cairn_vfs::FaultKind::UnexpectedEof)
-            }
+            Self::Merkle(E::Vfs(error)) => error.is_damaged(),
             _ => false,
         }
     }

@@ -1,9 +1,9 @@
 //! Small files beside the log: read whole, replaced whole. What they hold says whether it is
 //! truth.
 
-use cairn_vfs::{OpenMode, Vfs, path};
+use cairn_vfs::{FaultKind, OpenMode, Vfs, path};
 
-use super::Result;
+use super::{Error, Result};
 
 /// A file's bytes, nothing when there is none. At most `len_max` and one more are read, so a
 /// caller sees that there is too much.
@@ -19,6 +19,14 @@ pub(crate) fn read(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<V
     Ok(Some(bytes))
 }
 
+/// As [`read`] for what can be made again: a file that does not open is as good as none.
+pub(super) fn read_derived(vfs: &dyn Vfs, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
+    match read(vfs, path, len_max) {
+        Err(Error::Files(error)) if error.is_damaged() => Ok(None),
+        outcome => outcome,
+    }
+}
+
 /// Whether the new content of a file must outlive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -32,19 +40,24 @@ pub(crate) enum Keep {
 pub(crate) fn replace(vfs: &dyn Vfs, path: &str, bytes: &[u8], keep: Keep) -> Result<()> {
     let temporary = format!("{path}.tmp");
     let dir = path::split(path).0;
-    let file = match vfs.open(&temporary, OpenMode::CreateOrOpen) {
+    let file = match vfs.open(&temporary, OpenMode::Create) {
         Err(error) if error.is_not_found() => {
             vfs.create_dir_all(dir)?;
-            vfs.open(&temporary, OpenMode::CreateOrOpen)?
+            vfs.open(&temporary, OpenMode::Create)?
+        }
+        // A crash left it.
+        Err(error) if error.kind == FaultKind::AlreadyExists => {
+            vfs.remove(&temporary)?;
+            vfs.open(&temporary, OpenMode::Create)?
         }
         outcome => outcome?,
     };
-    // A crash may have left a longer one.
-    file.set_len(0)?;
     file.write_all_at(0, bytes)?;
     if keep == Keep::Durably {
         file.sync_all()?;
     }
+    // An encrypted file is whole when it is closed.
+    drop(file);
     vfs.rename(&temporary, path)?;
     if keep == Keep::Durably {
         vfs.sync_dir(dir)?;

@@ -23,6 +23,12 @@ impl Slot {
     pub(crate) fn is_open(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
+
+    /// Does something while nobody else reads or writes the files of proofs.
+    pub(crate) fn alone<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act()
+    }
 }
 
 /// Tree, map and the newest signature.
@@ -195,7 +201,7 @@ impl Proofs {
     /// [`Error::Damaged`].
     pub fn last_signed(&self) -> Result<Option<TreeHead>> {
         let log = self.engine.log();
-        Ok(signed::read(&**log.vfs(), &log.store_id())?.filter(|head| head.size > 0))
+        Ok(signed::read(&*log.sealed_vfs(), &log.store_id())?.filter(|head| head.size > 0))
     }
 
     /// Signs the head of everything that is durable now.
@@ -326,7 +332,7 @@ impl Held {
         assert!(head.size <= end.get(), "only what is durable is signed");
         assert!(last.is_none_or(|last| last.size <= head.size), "heads are signed in order");
         if last.is_none_or(|last| last.size < head.size) {
-            signed::write(&**self.log.vfs(), &self.log.store_id(), &head)?;
+            signed::write(&*self.log.sealed_vfs(), &self.log.store_id(), &head)?;
         }
         let note = Checkpoint::new(key.name().as_str(), head)?.sign(&key)?;
         let signed = SignedHead { head, note };
@@ -337,7 +343,7 @@ impl Held {
     /// The newest signed head, if the log still begins with it. A store that never signed has
     /// none.
     pub(super) fn check_signed(&mut self) -> Result<Option<TreeHead>> {
-        let Some(last) = signed::read(&**self.log.vfs(), &self.log.store_id())? else {
+        let Some(last) = signed::read(&*self.log.sealed_vfs(), &self.log.store_id())? else {
             let has_key = signing::find(&self.log, &self.tree)?.is_some();
             return if has_key { Err(Error::SignedMissing) } else { Ok(None) };
         };

@@ -51,7 +51,7 @@ pub(super) struct KeyMapView {
 impl KeyMapView {
     /// The map of all durable records.
     pub(super) fn open(log: &Log) -> Result<Self> {
-        if let Some(map) = load(&**log.vfs())? {
+        if let Some(map) = load(&*log.sealed_vfs())? {
             let mut view = Self::over(map, log.start_lsn());
             view.unconfirmed = Some(view.map.head());
             match view.catch_up(log) {
@@ -204,7 +204,7 @@ impl KeyMapView {
 }
 
 fn load(vfs: &dyn Vfs) -> Result<Option<KeyMap>> {
-    let bytes = files::read(vfs, PATH, LEN_MAX)?;
+    let bytes = files::read_derived(vfs, PATH, LEN_MAX)?;
     Ok(bytes.and_then(|bytes| KeyMap::restore(&bytes).ok()))
 }
 

@@ -137,7 +137,7 @@ impl Guard<'_> {
         let Held { log, keys, .. } = &mut **self;
         let view = keys.as_mut().expect("opened above");
         view.root(log, anew)?;
-        view.save(&**log.vfs())
+        view.save(&*log.sealed_vfs())
     }
 }
 

@@ -40,7 +40,7 @@ fn write(vfs: &dyn Vfs, path: &str, key: &Signer) -> Result<()> {
 
 /// The key that is there, if one is; finishes a rotation that a crash cut off.
 pub(super) fn find(log: &Log, tree: &LogTree) -> Result<Option<Signer>> {
-    let vfs = &**log.vfs();
+    let vfs = &*log.sealed_vfs();
     if let Some(next) = read(vfs, NEXT)? {
         let is_recorded = tree.found().keys.last() == Some(&next.verifier().to_string());
         if is_recorded && !log.is_read_only() {
@@ -72,7 +72,7 @@ pub(super) fn signer(log: &Log, tree: &mut LogTree, origin: Option<&str>) -> Res
 
 /// Writes a key for the first time.
 fn install(log: &Log, key: &Signer) -> Result<()> {
-    let vfs = &**log.vfs();
+    let vfs = &*log.sealed_vfs();
     // The memory of what was signed comes first: a key without it signs nothing.
     if signed::read(vfs, &log.store_id())?.is_none() {
         signed::write(vfs, &log.store_id(), &TreeHead::empty())?;
@@ -99,7 +99,7 @@ fn append(log: &Log, tree: &mut LogTree, payload: &[u8]) -> Result<()> {
 
 /// Puts another key in the place of the one that signs, under the same name.
 pub(super) fn rotate(log: &Log, tree: &mut LogTree, next: &Signer) -> Result<()> {
-    let vfs = &**log.vfs();
+    let vfs = &*log.sealed_vfs();
     let before = find(log, tree)?;
     if let Some(before) = before.as_ref().filter(|before| before.name() != next.name()) {
         return Err(Error::OriginFixed { origin: before.name().to_string() });

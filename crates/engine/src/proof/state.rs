@@ -43,7 +43,7 @@ pub(super) struct TreeState {
 
 impl TreeState {
     pub(super) fn read(vfs: &dyn Vfs, store: &[u8; 16]) -> Result<Option<Self>> {
-        let bytes = files::read(vfs, PATH, LEN_MAX)?;
+        let bytes = files::read_derived(vfs, PATH, LEN_MAX)?;
         Ok(bytes.and_then(|bytes| Self::decode(&bytes, store)))
     }
 

@@ -40,7 +40,7 @@ pub(super) struct LogTree {
 impl LogTree {
     /// Opens the tree as far as it had come.
     pub(super) fn open(log: &Log) -> Result<Self> {
-        let vfs = &**log.vfs();
+        let vfs = &*log.sealed_vfs();
         if let Some(state) = TreeState::read(vfs, &log.store_id())?
             && let Some(tree) = Self::resume(log, state)?
         {
@@ -94,7 +94,7 @@ impl LogTree {
             return Err(Error::Pruned { start: log.start_lsn() });
         }
         if !log.is_read_only() {
-            files::clear(&**log.vfs(), TILES)?;
+            files::clear(&*log.sealed_vfs(), TILES)?;
         }
         let store = if log.is_read_only() { Arc::new(MemTiles::new()) } else { tiles(log) };
         let reader = TileReader::open(store.clone(), TreeHead::empty())?;
@@ -156,13 +156,13 @@ impl LogTree {
         }
         let (head, synced_size) = (*self.reader.head(), self.synced_size);
         let state = TreeState { head, synced_size, found: self.found.clone() };
-        state.write(&**self.log.vfs(), &self.log.store_id(), keep)
+        state.write(&*self.log.sealed_vfs(), &self.log.store_id(), keep)
     }
 
     /// Makes the tiles themselves durable: from then on the records may go.
     pub(super) fn sync(&mut self) -> Result<()> {
         let head = *self.reader.head();
-        super::export::sync_tiles(&**self.log.vfs(), self.synced_size, head.size)?;
+        super::export::sync_tiles(&*self.log.sealed_vfs(), self.synced_size, head.size)?;
         self.synced_size = head.size;
         self.write_state(Keep::Durably)
     }
@@ -210,7 +210,7 @@ pub(super) fn end_of(log: &Log) -> Lsn {
 }
 
 fn tiles(log: &Log) -> Tiles {
-    let below = VfsTiles::new(log.vfs().clone(), TILES);
+    let below = VfsTiles::new(log.sealed_vfs(), TILES);
     if log.is_read_only() {
         return Arc::new(Overlay { above: MemTiles::new(), below });
     }

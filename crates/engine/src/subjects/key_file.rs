@@ -13,8 +13,9 @@
 //! | offset | size | key of a subject |
 //! |---|---|---|
 //! | 0 | 32 | SHA-256 over `cairn subject 1`, zero, the store and the subject's name |
-//! | 32 | 1 | 1 the key as it is, 2 sealed with the store's key for encryption at rest |
-//! | 33 | 7 | zero |
+//! | 32 | 1 | 1 the key as it is, 2 sealed with a data key of the store's encryption at rest |
+//! | 33 | 3 | zero |
+//! | 36 | 4 | number of the data key that sealed it, else zero |
 //! | 40 | 16 | salt of the sealing, else zero |
 //! | 56 | 56 | the sealed key, or its 32 bytes and zeroes |
 //! | 112 | 8 | zero |
@@ -24,12 +25,13 @@
 //! with zeroes and synced. A slot that is not whole belongs to a key that was never used, or to one
 //! whose dropping a crash cut off: when subjects were shredded it is overwritten, too. What a
 //! process left behind may be in the page cache alone, so the file is copied, synced and put in the
-//! place of the old one, which is overwritten with zeroes, before a key of it seals anything.
+//! place of the old one, which is overwritten with zeroes, before a key of it seals anything. The
+//! same is done to seal all keys with a newer data key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cairn_codec::seal::{BlockCipher, BlockIdentity, FileKind, StoreKey};
+use cairn_codec::seal::{BlockCipher, BlockIdentity, FileKind, KeyNumber, StoreKey};
 use cairn_merkle::hash::sha256;
 use cairn_segment::Log;
 use cairn_vfs::{OpenMode, VfsFile};
@@ -60,13 +62,28 @@ pub(super) struct KeyFile {
     log: Log,
     /// Made with the first key.
     file: Option<Arc<dyn VfsFile>>,
-    keys: HashMap<SubjectId, (u64, Arc<StoreKey>)>,
+    keys: HashMap<SubjectId, Held>,
     /// Slots that hold nothing.
     free: Vec<u64>,
     /// Slots that are not whole.
     torn: Vec<u64>,
     /// The first slot behind all.
     end: u64,
+}
+
+/// A key in its slot.
+#[derive(Debug, Clone)]
+struct Held {
+    slot: u64,
+    key: Arc<StoreKey>,
+    sealed_with: KeyNumber,
+}
+
+/// What a slot says.
+struct Opened {
+    id: SubjectId,
+    secret: zeroize::Zeroizing<Vec<u8>>,
+    sealed_with: KeyNumber,
 }
 
 fn damaged(cause: &'static str) -> Error {
@@ -141,28 +158,62 @@ impl KeyFile {
             self.torn.push(number);
             return Ok(());
         }
+        let Opened { id, secret, sealed_with } = self.opened(slot)?;
+        let key = Arc::new(StoreKey::new(self.log.store_id(), &secret)?);
+        self.keys.insert(id, Held { slot: number, key, sealed_with });
+        Ok(())
+    }
+
+    /// The key of a whole slot.
+    fn opened(&self, slot: &[u8; SLOT]) -> Result<Opened> {
         let id: SubjectId = *slot.first_chunk().expect("the slot is longer");
+        let sealed_with = u32::from_le_bytes(slot[36..40].try_into().expect("4 bytes"));
+        let sealed_with = KeyNumber::new(sealed_with);
         let body = &slot[56..112];
         let mut secret = zeroize::Zeroizing::new(Vec::with_capacity(SEALED_LEN));
         match slot[32] {
             PLAIN => secret.extend_from_slice(&body[..KEY_LEN]),
             SEALED => {
                 let salt = slot[40..56].try_into().expect("16 bytes");
-                let cipher = self.log.codecs().file_cipher(
-                    FileKind::Subject,
-                    self.log.store_id(),
-                    &salt,
-                    false,
-                );
-                let cipher = cipher.ok_or(damaged("its keys need the store's key"))?;
+                let (codecs, store) = (self.log.codecs(), self.log.store_id());
+                let cipher = codecs.old_file_cipher(FileKind::Subject, store, &salt, sealed_with);
+                let cipher = cipher.ok_or(damaged("its keys need a data key of the store"))?;
                 cipher
                     .open(&self.place(), body, &mut secret)
                     .map_err(|_| damaged("a key was sealed with another key of the store"))?;
             }
             _ => return Err(damaged("a key of an unknown form")),
         }
-        let key = StoreKey::new(self.log.store_id(), &secret)?;
-        self.keys.insert(id, (number, Arc::new(key)));
+        Ok(Opened { id, secret, sealed_with })
+    }
+
+    /// The data keys that sealed something here; none's number for what is not sealed.
+    pub(super) fn data_keys(&self) -> Vec<KeyNumber> {
+        let mut numbers: Vec<_> = self.keys.values().map(|held| held.sealed_with).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Seals every key with the newest data key, in a copy of the file that takes its place.
+    pub(super) fn reseal(&mut self) -> Result<()> {
+        let active = self.log.codecs().active_key();
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        if self.keys.values().all(|held| held.sealed_with == active) {
+            return Ok(());
+        }
+        let mut bytes = whole(&*file)?;
+        let mut resealed = self.keys.clone();
+        for held in resealed.values_mut() {
+            let at = usize::try_from(held.slot * SLOT_LEN).map_err(|_| too_long())?;
+            let slot = bytes.get_mut(at..at + SLOT).and_then(|slot| slot.first_chunk_mut::<SLOT>());
+            let slot = slot.ok_or(damaged("it is shorter than it was"))?;
+            let Opened { id, secret, .. } = self.opened(slot)?;
+            slot.copy_from_slice(&self.slot_of(&id, &secret)?[..]);
+            held.sealed_with = active;
+        }
+        self.file = Some(put_in_place(&self.log, &*file, &bytes)?);
+        self.keys = resealed;
         Ok(())
     }
 
@@ -172,7 +223,7 @@ impl KeyFile {
 
     /// The key of a subject.
     pub(super) fn get(&self, id: &SubjectId) -> Option<Arc<StoreKey>> {
-        self.keys.get(id).map(|(_, key)| key.clone())
+        self.keys.get(id).map(|held| held.key.clone())
     }
 
     /// The key of a subject, made and on the disk when it had none.
@@ -191,7 +242,8 @@ impl KeyFile {
             self.end += 1;
         }
         let key = Arc::new(StoreKey::new(self.log.store_id(), secret.as_slice())?);
-        self.keys.insert(*id, (number, key.clone()));
+        let sealed_with = self.log.codecs().active_key();
+        self.keys.insert(*id, Held { slot: number, key: key.clone(), sealed_with });
         Ok(key)
     }
 
@@ -201,13 +253,14 @@ impl KeyFile {
         let mut salt = [0; 16];
         self.log.rng().fill(&mut salt);
         let (codecs, store) = (self.log.codecs(), self.log.store_id());
-        match codecs.file_cipher(FileKind::Subject, store, &salt, true) {
+        match codecs.new_file_cipher(FileKind::Subject, store, &salt) {
             None => {
                 slot[32] = PLAIN;
                 slot[56..56 + KEY_LEN].copy_from_slice(secret);
             }
-            Some(cipher) => {
+            Some((number, cipher)) => {
                 slot[32] = SEALED;
+                slot[36..40].copy_from_slice(&number.get().to_le_bytes());
                 slot[40..56].copy_from_slice(&salt);
                 let mut sealed = Vec::with_capacity(SEALED_LEN);
                 cipher.seal(&self.place(), secret, &mut sealed)?;
@@ -234,10 +287,10 @@ impl KeyFile {
 
     /// Overwrites the key of a subject, durably; says whether there was one.
     pub(super) fn forget(&mut self, id: &SubjectId) -> Result<bool> {
-        let (Some((number, _)), Some(file)) = (self.keys.get(id), &self.file) else {
+        let (Some(held), Some(file)) = (self.keys.get(id), &self.file) else {
             return Ok(false);
         };
-        let number = *number;
+        let number = held.slot;
         wipe(&**file, number)?;
         self.keys.remove(id);
         self.free.push(number);
@@ -258,11 +311,25 @@ impl KeyFile {
 
 /// The file again, and certainly on the disk.
 fn copied(log: &Log, old: &dyn VfsFile) -> Result<Arc<dyn VfsFile>> {
-    let len = old.len().map_err(vfs_error)?;
-    let too_long = |_| damaged("it does not fit memory");
-    let mut bytes = zeroize::Zeroizing::new(vec![0; usize::try_from(len).map_err(too_long)?]);
-    old.read_exact_at(0, &mut bytes).map_err(vfs_error)?;
-    files::replace(&**log.vfs(), PATH, &bytes, Keep::Durably)
+    let bytes = whole(old)?;
+    put_in_place(log, old, &bytes)
+}
+
+fn too_long() -> Error {
+    damaged("it does not fit memory")
+}
+
+fn whole(file: &dyn VfsFile) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    let len = file.len().map_err(vfs_error)?;
+    let len = usize::try_from(len).map_err(|_| too_long())?;
+    let mut bytes = zeroize::Zeroizing::new(vec![0; len]);
+    file.read_exact_at(0, &mut bytes).map_err(vfs_error)?;
+    Ok(bytes)
+}
+
+/// Puts a file of these bytes, as long as the old one, in its place and overwrites the old one.
+fn put_in_place(log: &Log, old: &dyn VfsFile, bytes: &[u8]) -> Result<Arc<dyn VfsFile>> {
+    files::replace(&**log.vfs(), PATH, bytes, Keep::Durably)
         .map_err(|error| Error::Proof(Arc::new(error)))?;
     for piece in 0..bytes.len().div_ceil(ZEROES.len()) {
         let at = piece * ZEROES.len();

@@ -156,6 +156,7 @@ impl Append {
             prev_end: state.predecessor.prev_end,
             rewrites: 0,
             cleaned_to: 0,
+            key: self.store.registry.active_key(),
         };
         let overhead = (SEGMENT_HEADER_LEN + SEAL_LEN) as u64;
         let capacity = self.store.config.segment_size.max(first_batch_len + overhead);

@@ -175,22 +175,15 @@ impl Append {
             crc: &active.segment.crc,
         };
         let start = state.buffer.bytes.len();
-        let encoded = cairn_codec::encode(
+        let encoded = cairn_codec::encode_sealed(
             draft,
             &context,
             &sequences,
             &mut state.scratch,
+            active.segment.sealer.as_ref(),
             &mut state.buffer.bytes,
         );
-        if let Some(sealer) = &active.segment.sealer {
-            let sealed = cairn_codec::seal_batch(
-                &mut state.buffer.bytes,
-                start,
-                &active.segment.crc,
-                sealer,
-            );
-            sealed.expect("a segment has fewer batches than its cipher has counters");
-        }
+        let encoded = encoded.expect("a segment has fewer batches than its cipher has counters");
         let stored_len = state.buffer.bytes.len() - start;
         let records = draft.len() as u64;
         let end_lsn = Lsn::new(first_lsn.get() + records);

@@ -15,10 +15,12 @@
 //! | 96 | 8 | end of the batches in the segment before, 0 when there is none |
 //! | 104 | 8 | rewrites: how often the cleaner replaced this file |
 //! | 112 | 8 | cleaned up to: a mark of the log's owner, for keys the compacted revision up to which records may be gone; 0 for none |
-//! | 120 | 132 | zero |
+//! | 120 | 4 | number of the data key that seals its batches, 0 without one |
+//! | 124 | 128 | zero |
 //! | 252 | 4 | CRC32 of bytes 0..252 |
 
 use cairn_codec::SaltedCrc;
+use cairn_codec::seal::KeyNumber;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
 
 use super::frame::{FrameFault, FrameReader, FrameWriter};
@@ -27,7 +29,7 @@ use super::frame::{FrameFault, FrameReader, FrameWriter};
 pub const SEGMENT_HEADER_LEN: usize = 256;
 const MAGIC: [u8; 4] = *b"CRNS";
 
-const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 3 + 132 + 4 == SEGMENT_HEADER_LEN);
+const _: () = assert!(4 + 1 + 3 + 16 + 8 * 3 + 16 + 32 + 8 * 3 + 4 + 128 + 4 == SEGMENT_HEADER_LEN);
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct SegmentHeader {
     pub rewrites: u64,
     /// What the owner of the log cleaned it up to; greatest of all cleanings.
     pub cleaned_to: u64,
+    /// The data key that seals its batches.
+    pub key: KeyNumber,
 }
 
 impl SegmentHeader {
@@ -68,7 +72,8 @@ impl SegmentHeader {
             .u64(self.prev_end)
             .u64(self.rewrites)
             .u64(self.cleaned_to)
-            .zeros(132)
+            .put(&self.key.get().to_le_bytes())
+            .zeros(128)
             .close(crc32fast::Hasher::new())
     }
 
@@ -89,8 +94,9 @@ impl SegmentHeader {
             prev_end: reader.u64(),
             rewrites: reader.u64(),
             cleaned_to: reader.u64(),
+            key: KeyNumber::new(u32::from_le_bytes(reader.take())),
         };
-        reader.zeros(132)?;
+        reader.zeros(128)?;
         reader.finish();
         Ok(header)
     }
@@ -98,7 +104,7 @@ impl SegmentHeader {
     /// The CRC state that every checksum of this file starts from.
     #[must_use]
     pub fn crc(&self) -> SaltedCrc {
-        SaltedCrc::new(&self.salt).of_file(self.store_id, self.id.get())
+        SaltedCrc::new(&self.salt).of_file(self.store_id, self.id.get(), self.key)
     }
 }
 
@@ -117,6 +123,7 @@ mod tests {
             prev_end: 4711,
             rewrites: 2,
             cleaned_to: 5,
+            key: KeyNumber::new(3),
         }
     }
 

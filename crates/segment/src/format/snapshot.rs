@@ -1,14 +1,14 @@
 //! A portable snapshot as a stream of chunks, and the journal of an import. Derived: a copy of
 //! the log's segments up to a batch, from which the same log opens elsewhere.
 //!
-//! A stream is one manifest chunk, the bytes of every segment in order, and one end chunk. A
+//! A stream is one manifest chunk, the key ring of an encrypted log, the bytes of every segment in order, and one end chunk. A
 //! chunk is a header, a payload and the running hash:
 //!
 //! | offset | size | field |
 //! |---|---|---|
 //! | 0 | 4 | magic `CRNX` |
 //! | 4 | 1 | version |
-//! | 5 | 1 | kind: 1 manifest, 2 bytes of a segment, 3 end |
+//! | 5 | 1 | kind: 1 manifest, 2 bytes of a segment, 3 end, 4 the key ring |
 //! | 6 | 2 | zero |
 //! | 8 | 8 | number of the chunk in the stream, from 0 |
 //! | 16 | 16 | snapshot id |
@@ -22,8 +22,8 @@
 //! | after it | 32 | running hash: SHA-256 of `CRNsnp1\0`, the running hash of the chunk before (zeros for the first), header, payload |
 //!
 //! Every chunk of a segment but its last has the manifest's chunk length. The snapshot id is
-//! the first half of SHA-256 over `CRNsid1\0`, the manifest, and header and length (u64) of
-//! every segment: the same log cut at the same place has the same id, whoever streams it.
+//! the first half of SHA-256 over `CRNsid1\0`, the manifest, the key ring, and header and length (u64)
+//! of every segment: the same log cut at the same place has the same id, whoever streams it.
 //!
 //! The manifest, payload of chunk 0:
 //!
@@ -44,7 +44,8 @@
 //! | 112 | 8 | chunks in the stream |
 //! | 120 | 8 | revision, as the log's owner counts |
 //! | 128 | 4 | chunk length |
-//! | 132 | 8 | zero |
+//! | 132 | 4 | length of the key ring, 0 without one |
+//! | 136 | 4 | zero |
 //! | 140 | 4 | CRC32 of bytes 0..140 |
 //!
 //! The journal `IMPORT` of an unfinished import holds chunk 0 as it came, and at 4,096 and
@@ -108,15 +109,17 @@ pub fn running_hash(
     hasher.finalize().into()
 }
 
-/// The id of a snapshot, from its manifest and header and length of every segment.
+/// The id of a snapshot, from its manifest, its key ring and header and length of every segment.
 #[must_use]
 pub fn snapshot_id<'a>(
     manifest: &Manifest,
+    ring: &[u8],
     segments: impl Iterator<Item = (&'a [u8], u64)>,
 ) -> [u8; 16] {
     let mut hasher = Sha256::new();
     hasher.update(b"CRNsid1\0");
     hasher.update(manifest.encode());
+    hasher.update(ring);
     for (header, len) in segments {
         hasher.update(header);
         hasher.update(len.to_le_bytes());
@@ -144,6 +147,7 @@ mod tests {
             chunk_count: 7,
             revision: 5,
             chunk_len: 512,
+            ring_len: 0,
         }
     }
 

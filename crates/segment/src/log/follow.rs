@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
+use cairn_codec::seal::KeyNumber;
 use cairn_types::{Lsn, SegmentId};
 use cairn_vfs::OpenMode;
 
 use super::{Head, Log};
-use crate::format::segment_header::SEGMENT_HEADER_LEN;
+use crate::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::format::segment_path;
+use crate::keyring::read_ring;
 use crate::recover::{Layout, Stop, read_segment, scan_from};
 use crate::segment::Segment;
 use crate::{Error, Result};
@@ -59,6 +61,7 @@ impl Log {
                 let cause = "it does not begin where the segment before it ends";
                 return Err(Error::ChainMismatch { segment: next, cause: cause.into() });
             }
+            self.learn_key(&file.header)?;
             let segment = Segment::open_growing(&self.shared.store, file)?;
             self.shared.segments.push(Arc::new(segment));
         }
@@ -70,6 +73,22 @@ impl Log {
             self.shared.listeners.advanced(end);
         }
         Ok(moved)
+    }
+
+    /// Reads the key ring again when the process that writes has added a data key to it.
+    fn learn_key(&self, header: &SegmentHeader) -> Result<()> {
+        let store = &self.shared.store;
+        if header.key == KeyNumber::NONE || store.registry.sealer(&header.crc()).is_some() {
+            return Ok(());
+        }
+        let read = read_ring(&*store.vfs)?;
+        let cause =
+            || "another process rotated its keys; open it again with the new key".to_owned();
+        let changed = read.ring.map(|ring| store.registry.change_ring(&ring, None));
+        match changed {
+            Some(Ok(())) if store.registry.sealer(&header.crc()).is_some() => Ok(()),
+            _ => Err(Error::Sealed { file: segment_path(header.id), cause: cause() }),
+        }
     }
 
     /// Reads whole batches that follow in the last segment.

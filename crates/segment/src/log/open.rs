@@ -14,7 +14,7 @@ use crate::append::{Append, Watermarks};
 use crate::mutation::Mutations;
 use crate::observe::Counters;
 use crate::read::Batches;
-use crate::recover::{check_key, open_store, read_layout, refuse_unfinished_import};
+use crate::recover::{open_store, read_layout, refuse_unfinished_import};
 use crate::segments::Segments;
 use crate::store::Store;
 use crate::watch::Listeners;
@@ -41,7 +41,7 @@ pub struct LogOptions {
     rng: Option<Arc<dyn Rng>>,
     config: LogConfig,
     registry: CodecRegistry,
-    sealing_key: Option<zeroize::Zeroizing<Vec<u8>>>,
+    sealing_keys: Vec<zeroize::Zeroizing<Vec<u8>>>,
     mutations: Mutations,
 }
 
@@ -76,13 +76,14 @@ impl LogOptions {
         self
     }
 
-    /// Encrypts the bodies of batches with a key of 32 bytes, in segments written from now on.
-    /// A log that holds encrypted batches needs the key to be opened.
+    /// Encrypts the bodies of batches, in segments written from now on. The key of 32 bytes wraps
+    /// the data keys, which are random and lie in the store's key ring. A log that is encrypted
+    /// needs the key to be opened. Given several, the first wraps in a new store, and each opens
+    /// what it wrapped: give the old and the new one while keys are being rotated.
     ///
-    /// Headers stay readable: lengths, LSNs, times and chain values. Tables of keys that other
-    /// layers keep beside the log are not covered.
+    /// Headers stay readable: lengths, LSNs, times and chain values.
     pub fn sealing_key(mut self, secret: &[u8]) -> Self {
-        self.sealing_key = Some(zeroize::Zeroizing::new(secret.to_vec()));
+        self.sealing_keys.push(zeroize::Zeroizing::new(secret.to_vec()));
         self
     }
 
@@ -99,13 +100,13 @@ impl LogOptions {
             what: "options",
             reason: "no vfs was given; use Log::open for a directory".into(),
         })?;
-        let registry = match self.sealing_key {
-            Some(secret) => self.registry.with_sealing_key(&secret).map_err(|_| {
+        let mut registry = self.registry;
+        for secret in &self.sealing_keys {
+            registry = registry.with_sealing_key(secret).map_err(|_| {
                 let reason = "it is not 32 bytes, or all of them are zero".into();
                 Error::Invalid { what: "sealing key", reason }
-            })?,
-            None => self.registry,
-        };
+            })?;
+        }
         Ok(Store {
             vfs,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
@@ -175,7 +176,7 @@ impl LogOptions {
         let mut store = self.store(true)?;
         refuse_unfinished_import(&*store.vfs)?;
         let layout = read_layout(&*store.vfs, OpenMode::Read)?.ok_or(Error::NoStore)?;
-        check_key(&store.registry, &layout.segments)?;
+        store.registry = layout.unlock(&store.registry)?;
         store.id = layout.store.id;
         let store = Arc::new(store);
         let start = layout.superblock.start_lsn;

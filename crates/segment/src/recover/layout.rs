@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cairn_codec::CodecRegistry;
 use cairn_types::{Lsn, SegmentId};
 use cairn_vfs::{OpenMode, Vfs, VfsFile};
 
@@ -11,6 +12,7 @@ use crate::format::snapshot::IMPORT_PATH;
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
 use crate::format::superblock::Superblock;
 use crate::format::{LOG_DIR, VERSION, parse_segment_name, segment_path};
+use crate::keyring::{RingRead, read_ring, unlock};
 use crate::store::{SuperblockFile, read_whole};
 use crate::{Corruption, Error, Result, SnapshotError};
 
@@ -30,6 +32,8 @@ pub(crate) struct Layout {
     pub(crate) damaged_slots: Vec<Corruption>,
     /// Retained segments in order.
     pub(crate) segments: Vec<SegmentFile>,
+    /// Both copies of the key ring.
+    pub(crate) ring: RingRead,
     /// Paths of temporary files and of segments before the retained start.
     pub(crate) leftovers: Vec<String>,
 }
@@ -62,7 +66,16 @@ pub(crate) fn read_layout(vfs: &dyn Vfs, mode: OpenMode) -> Result<Option<Layout
         segments.push(read_segment(vfs, id, &store.id, mode)?);
     }
     check_order(&superblock, &segments)?;
-    Ok(Some(Layout { store, superblock, damaged_slots: slots.damaged, segments, leftovers }))
+    let (ring, damaged_slots) = (read_ring(vfs)?, slots.damaged);
+    Ok(Some(Layout { store, superblock, damaged_slots, segments, ring, leftovers }))
+}
+
+impl Layout {
+    /// The codecs with the data keys of this store.
+    pub(crate) fn unlock(&self, registry: &CodecRegistry) -> Result<CodecRegistry> {
+        let sealed = self.segments.iter().map(|segment| segment.header.key).max();
+        unlock(registry, &self.store.id, &self.ring, sealed.unwrap_or_default())
+    }
 }
 
 /// A snapshot that is being imported is no store before all of it was verified.

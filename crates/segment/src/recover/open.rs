@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use cairn_codec::seal::KeyRing;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp};
 use cairn_vfs::OpenMode;
 
-use super::key::check_key;
 use super::layout::{Layout, SegmentFile, read_layout, refuse_unfinished_import};
 use super::report::RecoveryReport;
 use super::scan::{Scanned, Stop, scan};
@@ -13,6 +13,7 @@ use super::tail;
 use crate::append::{AppendStart, NextSequences, Predecessor};
 use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::superblock::Superblock;
+use crate::keyring::{RingRead, write_ring};
 use crate::mutation::Mutation;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
@@ -51,9 +52,9 @@ pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
         }
     };
     store.id = layout.store.id;
-    check_key(&store.registry, &layout.segments)?;
-    let store = &Arc::new(store);
-    let Layout { superblock, damaged_slots, segments: files, leftovers, .. } = layout;
+    store.registry = layout.unlock(&store.registry)?;
+    let Layout { superblock, damaged_slots, segments: files, leftovers, ring, .. } = layout;
+    report.damaged_copies = ring.damaged.clone();
     report.damaged_slots = damaged_slots;
     // Names may be in the cache alone: a process died before it synced the directory.
     store.sync_log_dir()?;
@@ -62,6 +63,8 @@ pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
         store.vfs.remove(&path)?;
         report.removed_files.push(path);
     }
+    settle_ring(&mut store, &ring)?;
+    let store = &Arc::new(store);
     let repaired_slot = !report.damaged_slots.is_empty();
     let superblock_file = SuperblockFile::open(&*store.vfs, superblock.clone())?;
 
@@ -93,6 +96,25 @@ pub(crate) fn open_store(mut store: Store) -> Result<Opened> {
     report.end_lsn = Some(end.lsn);
     let start = append_start(&segments, &end)?;
     Ok(Opened { store: store.clone(), superblock: superblock_file, segments, start, report })
+}
+
+/// Makes the key ring of a store that is to be sealed from now on, and brings up a copy that a
+/// crash left behind or that is damaged.
+fn settle_ring(store: &mut Store, read: &RingRead) -> Result<()> {
+    match &read.ring {
+        Some(ring) if read.uneven || !read.damaged.is_empty() => write_ring(&*store.vfs, ring),
+        Some(_) => Ok(()),
+        None => match store.registry.outer_keys().first() {
+            Some(outer) => {
+                let mut random = |bytes: &mut [u8]| store.rng.fill(bytes);
+                let ring = KeyRing::create(store.id, outer, store.clock.now(), &mut random);
+                write_ring(&*store.vfs, &ring)?;
+                store.registry = store.registry.unlocked(&ring)?;
+                Ok(())
+            }
+            None => Ok(()),
+        },
+    }
 }
 
 /// A recovery that was interrupted after it copied a tail left that tail in the old file.

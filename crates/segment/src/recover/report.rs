@@ -28,6 +28,8 @@ pub struct RecoveryReport {
     pub end_lsn: Option<Lsn>,
     /// Superblock slots that were unreadable while the other one served.
     pub damaged_slots: Vec<Corruption>,
+    /// Copies of the key ring that could not be read and were written anew.
+    pub damaged_copies: Vec<Corruption>,
     /// Temporary or obsolete files that were removed.
     pub removed_files: Vec<String>,
 }

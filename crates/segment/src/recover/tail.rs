@@ -135,6 +135,7 @@ fn copy_tail(
         prev_end: from.position,
         rewrites: 0,
         cleaned_to: 0,
+        key: store.registry.active_key(),
     };
     let (old_crc, crc) = (last.header.crc(), header.crc());
     let sealer = store.registry.sealer(&crc);

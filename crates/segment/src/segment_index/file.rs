@@ -155,6 +155,7 @@ mod tests {
             salt: [3; 16],
             prev_chain: ChainHash::GENESIS,
             prev_end: 0,
+            key: cairn_codec::seal::KeyNumber::NONE,
             rewrites: 0,
             cleaned_to: 0,
         };

@@ -90,6 +90,9 @@ impl Snapshot {
         };
         let nowhere = (SegmentId::new(0), 0);
         stream.put(ChunkKind::Manifest, nowhere, &self.manifest.encode())?;
+        if !self.ring.is_empty() {
+            stream.put(ChunkKind::KeyRing, nowhere, &self.ring)?;
+        }
         let chunk_len = self.manifest.chunk_len as usize;
         let mut buffer = vec![0; chunk_len];
         let mut done = 0;

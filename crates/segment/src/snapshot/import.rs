@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use cairn_codec::CodecRegistry;
+use cairn_codec::seal::{KeyRing, RING_LEN_MAX};
 use cairn_types::{Lsn, SegmentId};
 use cairn_vfs::{OpenMode, Vfs, VfsFile, VfsLock};
 
@@ -19,6 +20,7 @@ use crate::format::snapshot::{
     running_hash,
 };
 use crate::format::{LOG_DIR, VERSION, segment_path};
+use crate::keyring::write_ring;
 use crate::log::LOCK_PATH;
 use crate::{Corruption, Result, VerifyOptions, verify_store};
 
@@ -165,7 +167,7 @@ impl SnapshotImport {
             _ => return Err(SnapshotError::OutOfOrder { expected, found }),
         };
         let limit = self.manifest().map_or(MANIFEST_LEN, |manifest| manifest.chunk_len as usize);
-        if header.len as usize > limit.max(MANIFEST_LEN) {
+        if header.len as usize > limit.max(MANIFEST_LEN).max(RING_LEN_MAX) {
             return Err(SnapshotError::damaged(found, "it is longer than the manifest allows"));
         }
         let mut payload = vec![0; header.len as usize];
@@ -209,6 +211,7 @@ impl SnapshotImport {
                 self.journal = Some(journal);
                 return Ok(());
             }
+            (ChunkKind::KeyRing, true) => self.write_ring(chunk)?,
             (ChunkKind::Segment, true) => self.write(chunk)?,
             (ChunkKind::End, true) => {
                 let manifest = &self.journal.as_ref().expect("there is a journal").manifest;
@@ -229,6 +232,21 @@ impl SnapshotImport {
         Ok(())
     }
 
+    /// Writes the key ring, which comes before all segments.
+    fn write_ring(&self, chunk: &Chunk) -> Result<()> {
+        let number = chunk.header.number;
+        let manifest = &self.journal.as_ref().expect("it comes after the manifest").manifest;
+        let refused = |cause| Err(SnapshotError::damaged(number, cause).into());
+        if number != 1 || chunk.payload.len() != manifest.ring_len as usize {
+            return refused("a key ring that the manifest does not promise here");
+        }
+        match KeyRing::decode(&chunk.payload) {
+            Ok(ring) if *ring.store_id() == manifest.store_id => write_ring(&*self.vfs, &ring),
+            Ok(_) => refused("the key ring of another store"),
+            Err(_) => refused("it is no key ring"),
+        }
+    }
+
     /// Writes bytes of a segment, which must follow those before.
     fn write(&mut self, chunk: &Chunk) -> Result<()> {
         let ChunkHeader { number, segment, position, .. } = chunk.header;
@@ -236,14 +254,16 @@ impl SnapshotImport {
         let manifest = &journal.manifest;
         let refused = |cause| Err(SnapshotError::damaged(number, cause).into());
         let before = self.progress;
-        let follows = if before.len == 0 {
-            segment == manifest.first_segment && position == 0
-        } else if segment == before.segment {
-            // Only the last chunk of a segment may be short.
-            position == before.position && position % u64::from(manifest.chunk_len) == 0
-        } else {
-            segment.get() == before.segment.get() + 1 && position == 0
-        };
+        let ring_is_there = manifest.ring_len == 0 || number > 1;
+        let follows = ring_is_there
+            && if before.len == 0 {
+                segment == manifest.first_segment && position == 0
+            } else if segment == before.segment {
+                // Only the last chunk of a segment may be short.
+                position == before.position && position % u64::from(manifest.chunk_len) == 0
+            } else {
+                segment.get() == before.segment.get() + 1 && position == 0
+            };
         let len = before.len + chunk.payload.len() as u64;
         let room = len <= manifest.total_len
             && manifest.last_segment().is_some_and(|last| segment <= last)

@@ -1,5 +1,6 @@
 //! The directory that a snapshot is imported into, before the first chunk and after the last.
 
+use cairn_codec::seal::RING_LEN_MAX;
 use cairn_types::SegmentId;
 use cairn_vfs::{OpenMode, Vfs};
 
@@ -9,12 +10,13 @@ use crate::format::snapshot::{Manifest, snapshot_id};
 use crate::format::store_file::{STORE_PATH, StoreFile};
 use crate::format::superblock::{SUPERBLOCK_PATH, Superblock};
 use crate::format::{LOG_DIR, parse_segment_name, segment_path};
-use crate::store::{SuperblockFile, write_whole};
+use crate::keyring::RING_PATHS;
+use crate::store::{SuperblockFile, read_whole, write_whole};
 use crate::{Error, Result};
 
 /// Refuses a directory with anything of a store in it.
 pub(super) fn check_empty(vfs: &dyn Vfs) -> Result<()> {
-    for path in [STORE_PATH, SUPERBLOCK_PATH] {
+    for path in [STORE_PATH, SUPERBLOCK_PATH].into_iter().chain(RING_PATHS) {
         if vfs.exists(path)? {
             return Err(SnapshotError::NotEmpty { path: path.into() }.into());
         }
@@ -67,5 +69,9 @@ pub(super) fn id_of_files(vfs: &dyn Vfs, manifest: &Manifest) -> Result<[u8; 16]
         file.read_exact_at(0, &mut header)?;
         segments.push((header, file.len()?));
     }
-    Ok(snapshot_id(manifest, segments.iter().map(|(header, len)| (&header[..], *len))))
+    let ring = match manifest.ring_len {
+        0 => Vec::new(),
+        _ => read_whole(vfs, RING_PATHS[0], RING_LEN_MAX as u64)?,
+    };
+    Ok(snapshot_id(manifest, &ring, segments.iter().map(|(header, len)| (&header[..], *len))))
 }

@@ -9,6 +9,7 @@ use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::SEGMENT_HEADER_LEN;
 use crate::format::snapshot::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, Manifest, snapshot_id};
 use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
+use crate::keyring::read_ring;
 use crate::segment::Segment;
 use crate::store::read_whole;
 use crate::{Error, Log, Result};
@@ -58,6 +59,8 @@ pub struct Snapshot {
     pub(super) manifest: Manifest,
     pub(super) id: [u8; 16],
     pub(super) parts: Vec<Part>,
+    /// The key ring, empty when nothing is sealed.
+    pub(super) ring: Vec<u8>,
 }
 
 /// One segment of a snapshot.
@@ -140,6 +143,7 @@ impl Log {
         if until < start || until > end {
             return Err(Error::OutOfRange { lsn: until, start, end });
         }
+        let before = read_ring(&*self.shared.store.vfs)?.ring;
         let segments = self.shared.segments.load();
         let cut = self.find_cut(&segments, until)?;
         if cut.as_ref().map_or(start.get() > 0, |cut| cut.lsn < start) {
@@ -153,6 +157,13 @@ impl Log {
         }
         let source = &*self.shared.store.vfs;
         let store = StoreFile::decode(&read_whole(source, STORE_PATH, STORE_FILE_LEN_MAX)?)?;
+        // Keys may be added or dropped meanwhile: what is in the one or the other opens all.
+        let after = read_ring(source)?.ring;
+        let ring = match (&after, &before) {
+            (Some(after), Some(before)) => after.joined(before).encode(),
+            (Some(ring), None) | (None, Some(ring)) => ring.encode(),
+            (None, None) => Vec::new(),
+        };
         let chunks = |part: &Part| part.len().div_ceil(u64::from(options.chunk_len));
         let manifest = Manifest {
             store_id: store.id,
@@ -164,12 +175,14 @@ impl Log {
             segment_count: parts.len() as u64,
             end_position: cut.as_ref().map_or(0, |cut| cut.position),
             total_len: parts.iter().map(Part::len).sum(),
-            chunk_count: parts.iter().map(chunks).sum::<u64>() + 2,
+            chunk_count: parts.iter().map(chunks).sum::<u64>() + 2 + u64::from(!ring.is_empty()),
             revision: options.revision,
             chunk_len: options.chunk_len,
+            ring_len: u32::try_from(ring.len()).expect("rings are limited"),
         };
-        let id = snapshot_id(&manifest, parts.iter().map(|part| (&part.header[..], part.len())));
-        Ok(Snapshot { manifest, id, parts })
+        let id =
+            snapshot_id(&manifest, &ring, parts.iter().map(|part| (&part.header[..], part.len())));
+        Ok(Snapshot { manifest, id, parts, ring })
     }
 
     /// The end of the last whole batch at or before an LSN; `None` when there is none.

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::cli::auth::Audit;
-use crate::cmd::{line, open_read_only, vfs};
+use crate::cmd::{line, open_following, vfs};
 use crate::output;
 
 /// Prints the newest entries, and with `--follow` those to come.
 pub fn run(cli: &Cli, args: &Audit, out: &mut impl Write) -> Result<()> {
-    let engine = open_read_only(cli)?;
+    let (engine, pass) = open_following(cli)?;
     // Watching begins before reading, so nothing falls between the two.
     let mut watcher = vfs(cli)?.watch("log")?;
     let topic = || engine.topics().iter().any(|(name, _)| name.as_str() == AUDIT_TOPIC);
@@ -35,6 +35,7 @@ pub fn run(cli: &Cli, args: &Audit, out: &mut impl Write) -> Result<()> {
     }
     loop {
         engine.refresh()?;
+        pass.still_holds()?;
         if topic() {
             let mut events = engine.events_from(AUDIT_TOPIC, 0, From::Offset(next))?;
             for event in events.by_ref() {

@@ -13,28 +13,49 @@ use cairndb::prelude::*;
 use cairndb::types::KeyspaceName;
 
 use super::secrets;
+use crate::cli::key::Key;
 use crate::cli::keys::{Keyspaces, Selection, Space};
 use crate::cli::{Cli, Command, Topics};
 use crate::cmd::keys::range_of;
 
 type Asked = Vec<(Action, Resource)>;
 
+/// What the gate let through, to be asked again by commands that go on for long.
+pub struct Pass(Option<(Guarded, Asked)>);
+
+impl Pass {
+    /// Whether the caller may still do what it asked for: permissions as the engine knows them
+    /// now, and the end of the key or session.
+    pub fn still_holds(&self) -> Result<()> {
+        let Some((handle, asked)) = &self.0 else { return Ok(()) };
+        for (action, resource) in asked {
+            handle.check(*action, resource).context("the permission ended")?;
+        }
+        Ok(())
+    }
+}
+
 /// Hands the engine on when its store has no auth or the caller may do what it asks for.
 pub fn pass(cli: &Cli, engine: Engine) -> Result<Engine> {
+    Ok(pass_with(cli, engine)?.0)
+}
+
+/// As [`pass`], with what can be asked again.
+pub fn pass_with(cli: &Cli, engine: Engine) -> Result<(Engine, Pass)> {
     if !engine.auth_enabled()? {
-        return Ok(engine);
+        return Ok((engine, Pass(None)));
     }
-    let Some(asked) = asked(cli, &engine)? else { return Ok(engine) };
+    let Some(asked) = asked(cli, &engine)? else { return Ok((engine, Pass(None))) };
     match check(cli, engine, &asked) {
         Err(error) if is_refusal(&error) => {
             // What is read beside a writer cannot tell the audit topic. When nobody writes the
             // store, it is opened for writing to do so.
             if let Ok(writer) = crate::cmd::open_unchecked(cli) {
-                let _told = check(cli, writer, &asked).and_then(|engine| Ok(engine.close()?));
+                let _told = check(cli, writer, &asked).and_then(|(engine, _)| Ok(engine.close()?));
             }
             Err(error)
         }
-        passed => passed,
+        passed => passed.map(|(engine, handle)| (engine, Pass(Some((handle, asked))))),
     }
 }
 
@@ -42,7 +63,7 @@ fn is_refusal(error: &anyhow::Error) -> bool {
     crate::exit::code(error) == 5
 }
 
-fn check(cli: &Cli, engine: Engine, asked: &Asked) -> Result<Engine> {
+fn check(cli: &Cli, engine: Engine, asked: &Asked) -> Result<(Engine, Guarded)> {
     // Only logins compare passwords, so the costs of hashing do not matter here.
     let hasher = Arc::new(Argon2idHasher::new(HashParams::FLOOR)?);
     let options = AuthOptions { hasher, ..AuthOptions::default() };
@@ -52,7 +73,7 @@ fn check(cli: &Cli, engine: Engine, asked: &Asked) -> Result<Engine> {
     for (action, resource) in asked {
         handle.check(*action, resource)?;
     }
-    Ok(engine)
+    Ok((engine, handle))
 }
 
 /// The engine for the caller: by its credential when auth is enabled.
@@ -140,6 +161,8 @@ fn asked(cli: &Cli, engine: &Engine) -> Result<Option<Asked>> {
                 ),
         } => vec![(Manage, Resource::Keyspace(KeyspaceName::new(name)?))],
         Command::Backup { .. } | Command::Snapshot(_) => admin(Read, AdminArea::Backup),
+        Command::Key(Key::Status) => admin(Read, AdminArea::Keys),
+        Command::Key(_) => admin(Manage, AdminArea::Keys),
         Command::Stats | Command::Head => admin(Read, AdminArea::Status),
         // They print no content, work on files, or on stores of their own.
         Command::Verify(_)

@@ -11,6 +11,7 @@ use cairndb::auth::{GivenKey, MasterKey, Secret};
 use cairndb::vfs::{OsRng, Rng, SilentTerminal};
 use serde_json::{Value, json};
 
+pub use super::sources::master_key_of;
 use crate::cli::Cli;
 use crate::cli::auth::{Access, Out, Password};
 use crate::cmd::line;
@@ -25,10 +26,13 @@ pub fn master_key(access: &Access) -> Result<GivenKey> {
     if let Some(path) = &access.master_key_file {
         return master_key_in(path);
     }
+    if let Some(command) = &access.master_key_command {
+        return master_key_of(command);
+    }
     match std::env::var(MASTER_KEY) {
         Ok(text) => Ok(GivenKey::from_text(&text)?),
         Err(_) => bail!(
-            "the master key is needed: --master-key-file, CAIRN_MASTER_KEY_FILE or {MASTER_KEY} (`cairn auth new-key` makes one)"
+            "the master key is needed: --master-key-file, --master-key-command, their variables, or {MASTER_KEY} (`cairn auth new-key` makes one)"
         ),
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_vfs::{OpenMode, Vfs};
+use cairn_vfs::{FaultKind, OpenMode, Vfs};
 
 use super::TileStore;
 use crate::error::Result;
@@ -55,13 +55,20 @@ impl VfsTiles {
 
     fn try_write(&self, path: &str, bytes: &[u8]) -> cairn_vfs::Result<()> {
         let temporary = format!("{path}{TEMPORARY}");
-        let file = self.vfs.open(&temporary, OpenMode::CreateOrOpen)?;
-        // A crash may have left a longer one.
-        file.set_len(0)?;
+        let file = match self.vfs.open(&temporary, OpenMode::Create) {
+            // A crash left it.
+            Err(error) if error.kind == FaultKind::AlreadyExists => {
+                self.vfs.remove(&temporary)?;
+                self.vfs.open(&temporary, OpenMode::Create)?
+            }
+            outcome => outcome?,
+        };
         file.write_all_at(0, bytes)?;
         if self.synced {
             file.sync_all()?;
         }
+        // An encrypted file is whole when it is closed.
+        drop(file);
         self.vfs.rename(&temporary, path)?;
         if self.synced {
             self.vfs.sync_dir(cairn_vfs::path::split(path).0)?;

@@ -17,6 +17,8 @@ pub enum ChunkKind {
     Segment,
     /// Nothing: the stream is complete.
     End,
+    /// The key ring of an encrypted log; always chunk 1.
+    KeyRing,
 }
 
 impl ChunkKind {
@@ -25,6 +27,7 @@ impl ChunkKind {
             Self::Manifest => 1,
             Self::Segment => 2,
             Self::End => 3,
+            Self::KeyRing => 4,
         }
     }
 }
@@ -75,6 +78,7 @@ impl ChunkHeader {
             1 => ChunkKind::Manifest,
             2 => ChunkKind::Segment,
             3 => ChunkKind::End,
+            4 => ChunkKind::KeyRing,
             _ => return Err(FrameFault::Field("kind")),
         };
         reader.zeros(2)?;

@@ -1,5 +1,6 @@
 //! What a snapshot says of itself; its table is in the module above. Derived.
 
+use cairn_codec::seal::RING_LEN_MAX;
 use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp, limits};
 
 use super::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, MANIFEST_LEN, SEGMENT_COUNT_MAX};
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub revision: u64,
     /// Length of every chunk but the last of a segment.
     pub chunk_len: u32,
+    /// Length of the key ring, 0 when nothing is sealed.
+    pub ring_len: u32,
 }
 
 impl Manifest {
@@ -60,7 +63,8 @@ impl Manifest {
             .u64(self.chunk_count)
             .u64(self.revision)
             .put(&self.chunk_len.to_le_bytes())
-            .zeros(8)
+            .put(&self.ring_len.to_le_bytes())
+            .zeros(4)
             .close(crc32fast::Hasher::new())
     }
 
@@ -84,8 +88,9 @@ impl Manifest {
             chunk_count: reader.u64(),
             revision: reader.u64(),
             chunk_len: u32::from_le_bytes(reader.take()),
+            ring_len: u32::from_le_bytes(reader.take()),
         };
-        reader.zeros(8)?;
+        reader.zeros(4)?;
         reader.finish();
         manifest.check()?;
         Ok(manifest)
@@ -119,8 +124,12 @@ impl Manifest {
         if self.start_lsn > self.end_lsn {
             return refused("end LSN");
         }
+        if self.ring_len as usize > RING_LEN_MAX {
+            return refused("length of the key ring");
+        }
         let full = self.total_len / u64::from(self.chunk_len);
-        let chunks = full.max(self.segment_count) + 2..=full + self.segment_count + 2;
+        let others = 2 + u64::from(self.ring_len > 0);
+        let chunks = full.max(self.segment_count) + others..=full + self.segment_count + others;
         if chunks.contains(&self.chunk_count) { Ok(()) } else { refused("chunk count") }
     }
 }
