@@ -105,6 +105,8 @@ fn main() -> Outcome<()> {
         let engine = Engine::open_with(dir.path(), config)?;
         engine.create_keyspace_with("k", retention)?;
         println!("{retention}");
+        // What is done below is not to be done by the background before.
+        engine.keys().clean_by_owner(true);
         load.write(&engine, "k", 0)?;
         engine.keys().flush()?;
         show("after the load", dir.path(), &engine, raw)?;

@@ -94,7 +94,7 @@ fn the_retention_of_a_keyspace_outlives_reopening_carrying_forward_and_snapshots
 fn only_the_keyspace_that_asked_for_it_gives_space_back_and_answers_stay() {
     let vfs = MemVfs::new();
     let engine = churned(&vfs);
-    let revision = engine.revision() - 3;
+    let revision = engine.revision() - 2;
     engine.keys().compact(revision).expect("compacts");
     let before = engine.log().stats().expect("stats").stored_len;
     let cleaned = engine.clean_keyspaces(&ALL).expect("cleans");

@@ -45,7 +45,7 @@ impl Choices<'_> {
     /// Short values are kept beside the key, long ones in the log.
     fn value(&mut self) -> Vec<u8> {
         let byte = self.byte();
-        vec![byte; if byte % 3 == 0 { 200 } else { usize::from(byte % 5) }]
+        vec![byte; if byte.is_multiple_of(3) { 200 } else { usize::from(byte % 5) }]
     }
 
     fn range(&mut self) -> Range {
@@ -99,6 +99,8 @@ impl Choices<'_> {
 }
 
 type State = BTreeMap<Vec<u8>, KeyValue>;
+/// Revision, key, the version after, the version before.
+type Changed = (u64, Vec<u8>, Option<KeyValue>, Option<KeyValue>);
 
 /// All that ever was, searched from end to end.
 #[derive(Default)]
@@ -106,8 +108,7 @@ struct Model {
     revision: u64,
     oldest: u64,
     state: State,
-    /// Revision, key, the version after, the version before.
-    changes: Vec<(u64, Vec<u8>, Option<KeyValue>, Option<KeyValue>)>,
+    changes: Vec<Changed>,
 }
 
 /// A transaction on a copy of the state.
@@ -355,7 +356,7 @@ impl Watched {
                 Err(error) => panic!("{error}"),
             };
             assert!(self.next >= model.oldest, "a watcher that is behind is told so");
-            let wanted = |change: &&(u64, Vec<u8>, Option<KeyValue>, Option<KeyValue>)| {
+            let wanted = |change: &&Changed| {
                 let filter = self.request.filter;
                 let is_out = if change.2.is_some() { filter.no_put } else { filter.no_delete };
                 change.0 >= self.next && self.request.range.contains(&change.1) && !is_out

@@ -68,6 +68,10 @@ pub fn lease(cli: &Cli, command: &Lease, out: &mut impl Write) -> Result<()> {
 /// Gives up the past before a revision.
 pub fn compact(cli: &Cli, revision: u64, clean: bool, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
+    if clean {
+        // Done and counted below, not by the background.
+        engine.keys().clean_by_owner(true);
+    }
     let compacted = engine.keys().compact(revision)?;
     let before = engine.keys().tree_stats().dropped_version_count;
     engine.keys().merge_tables()?;
