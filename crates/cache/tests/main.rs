@@ -1,0 +1,5 @@
+//! The promises of caches, one module a topic.
+//!
+//! Tests that need a Redis start their own (`redis_server`), or say that there is none and pass.
+
+mod redis_server;
