@@ -6,9 +6,13 @@
 
 mod limits;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod script;
 mod stamp;
 mod subscription;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod tls;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -19,6 +23,8 @@ use bytes::Bytes;
 
 pub use limits::{CHANNEL_LEN_MAX, KEY_LEN_MAX, VALUE_LEN_MAX};
 pub use memory::{MemoryCache, MemoryConfig};
+#[cfg(feature = "redis")]
+pub use redis::{RedisCache, RedisConfig};
 pub use script::{Reply, Script, ScriptKeys};
 pub use stamp::Stamped;
 pub use subscription::{Delivery, Subscription};

@@ -21,5 +21,7 @@
 
 pub mod backend;
 mod error;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod pace;
 
 pub use error::{Error, Result};
