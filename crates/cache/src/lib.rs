@@ -11,6 +11,9 @@
 //!
 //! * [`backend`]: one trait, three caches: in process, Redis (feature `redis`), Upstash REST
 //!   (feature `upstash`).
+//! * [`HybridStore`]: a keyspace of an engine with a cache in front; [`CacheReader`]: the same
+//!   cache for a program without an engine.
+//! * [`RedisClient`]: keys with a time to live, and channels, at an address.
 //!
 //! What always holds: an older revision never replaces a newer one; a value is served only after
 //! the engine's index said that it is the newest, or, without an engine, within a stated age;
@@ -20,8 +23,18 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+mod breaker;
+mod client;
 mod error;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+mod figures;
+mod flight;
+mod hybrid;
 mod pace;
 
+pub use breaker::BreakerConfig;
+pub use client::RedisClient;
 pub use error::{Error, Result};
+pub use figures::CacheStats;
+pub use hybrid::{
+    CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace,
+};
