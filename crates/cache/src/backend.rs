@@ -13,6 +13,8 @@ mod stamp;
 mod subscription;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod tls;
+#[cfg(feature = "upstash")]
+mod upstash;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -28,6 +30,8 @@ pub use redis::{RedisCache, RedisConfig};
 pub use script::{Reply, Script, ScriptKeys};
 pub use stamp::Stamped;
 pub use subscription::{Delivery, Subscription};
+#[cfg(feature = "upstash")]
+pub use upstash::{UpstashCache, UpstashConfig};
 
 pub(crate) use limits::{check_channel, check_key, check_value};
 pub(crate) use subscription::Sender;

@@ -319,7 +319,10 @@ impl HybridStore {
         let name = core.names.entry(&epoch, key);
         let asked = core.backend.get(&name);
         let entry = match tokio::time::timeout(core.options.read_limit, asked).await {
-            Ok(Ok(entry)) => entry,
+            Ok(Ok(entry)) => {
+                core.breaker.succeeded();
+                entry
+            }
             Ok(Err(_)) | Err(_) => {
                 core.figures.backend_errors.add(1);
                 core.breaker.failed();

@@ -60,20 +60,13 @@ pub(crate) async fn run(core: Arc<Core>, mut ends: Ends) {
     let _listening = log.on_advance(Box::new(move |_| told.notify_one()));
     let mut standing = None;
     loop {
-        let round = async {
-            round(&core, &mut standing, &mut ends).await;
-            let quiet = core.options.heartbeat;
-            tokio::select! {
-                () = moved.notified() => {}
-                () = tokio::time::sleep(quiet) => {}
-            }
-            tokio::time::sleep(GATHER).await;
-        };
-        // The round borrows the ends; the store's end is looked for between and during rounds.
-        round.await;
-        if matches!(ends.alive.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)) {
-            return;
+        round(&core, &mut standing, &mut ends).await;
+        tokio::select! {
+            () = moved.notified() => {}
+            () = tokio::time::sleep(core.options.heartbeat) => {}
+            _ = ends.alive.recv() => return,
         }
+        tokio::time::sleep(GATHER).await;
     }
 }
 
