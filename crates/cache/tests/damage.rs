@@ -10,9 +10,10 @@ use cairn_cache::backend::*;
 use cairn_cache::{Error, RedisClient};
 use cairndb::vfs::{ManualClock, SeededRng};
 
+use crate::block_on;
 use crate::redis_server::RedisServer;
 use crate::rest_endpoint::{Fault, RestEndpoint, TOKEN};
-use crate::suite::{block_on, redis, upstash};
+use crate::suite::{redis, upstash};
 
 /// A server that answers whatever it is asked with the same bytes, then hangs up or stays silent.
 fn fake(answer: Vec<u8>, hangs_up: bool) -> RedisCache {

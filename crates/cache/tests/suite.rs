@@ -8,17 +8,13 @@ use bytes::Bytes;
 use cairn_cache::Error;
 use cairn_cache::backend::*;
 
+use crate::block_on;
 use crate::redis_server::RedisServer;
 use crate::rest_endpoint::{RestEndpoint, TOKEN};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub type Backend = Arc<dyn CacheBackend>;
-
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(future)
-}
 
 /// A patient client: the suite is not about time limits, and the machine may be busy.
 pub fn redis(server: &RedisServer) -> Backend {
