@@ -37,6 +37,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(cached.get(b"alice").await?.as_deref(), Some(&b"from Thun"[..]));
 
     // A program without the engine, with the same cache: at most two seconds old, or an error.
+    while !cached.is_backend_up() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let revision = cached.put("alice", "from Chur").await?;
     if cached.settled(revision, Duration::from_secs(10)).await {
         let reader = CacheReader::new(backend, "example", "users", Duration::from_secs(2));

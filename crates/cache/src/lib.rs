@@ -35,6 +35,4 @@ pub use breaker::BreakerConfig;
 pub use client::RedisClient;
 pub use error::{Error, Result};
 pub use figures::CacheStats;
-pub use hybrid::{
-    CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace,
-};
+pub use hybrid::{CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace};

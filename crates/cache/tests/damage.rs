@@ -60,7 +60,11 @@ fn truncated_resp_is_no_answer() {
     block_on(async {
         for cut in 0..whole.len() {
             let error = fake(whole[..cut].to_vec(), true).get(b"k").await.expect_err("cut");
-            assert!(matches!(error, Error::Connect { .. } | Error::Timeout { .. }), "{cut}: {error}");
+            let is_typed = matches!(
+                error,
+                Error::Connect { .. } | Error::Timeout { .. } | Error::Protocol { .. }
+            );
+            assert!(is_typed, "{cut}: {error}");
         }
         let whole = fake(whole.to_vec(), false).get(b"k").await.expect("whole").expect("ours");
         assert_eq!(whole.revision, 7);
@@ -149,7 +153,9 @@ fn passwords_are_checked_and_never_shown() {
 
 #[test]
 fn addresses_that_are_none_are_refused_without_repeating_them() {
-    for url in ["", "redis", "ftp://h", "redis://u:hidden@", "redis://u:hidden@h:port", "https://hidden"] {
+    for url in
+        ["", "redis", "ftp://h", "redis://u:hidden@", "redis://u:hidden@h:port", "https://hidden"]
+    {
         let error = RedisClient::new(url).expect_err(url);
         assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
@@ -222,7 +228,10 @@ fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
             cache.set_if_newer(key.as_bytes(), vec![0; 500].into(), 1, life).await.expect("writes");
             assert!(cache.len() <= bytes_max);
             if number > 0 {
-                assert!(cache.get(b"k0").await.expect("answers").is_some(), "asked for all the time");
+                assert!(
+                    cache.get(b"k0").await.expect("answers").is_some(),
+                    "asked for all the time"
+                );
             }
         }
         cache.set_plain(b"huge", vec![0; 200_000].into(), None).await.expect("writes");

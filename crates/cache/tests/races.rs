@@ -107,8 +107,11 @@ impl Race {
     }
 }
 
-fn spawn<F>(race: &Arc<Race>, seed: u64, step: impl Fn(Arc<Race>, Arc<SeededRng>) -> F + Send + 'static)
--> tokio::task::JoinHandle<()>
+fn spawn<F>(
+    race: &Arc<Race>,
+    seed: u64,
+    step: impl Fn(Arc<Race>, Arc<SeededRng>) -> F + Send + 'static,
+) -> tokio::task::JoinHandle<()>
 where
     F: Future<Output = ()> + Send,
 {
@@ -148,7 +151,10 @@ fn race(misses: Misses, seed: u64) {
         let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(seed));
         let ttl = Duration::from_millis(20);
         let heartbeat = Duration::from_millis(20);
-        let options = HybridOptions { misses, ttl, heartbeat, rng, ..HybridOptions::default() };
+        let pause_max = Duration::from_millis(100);
+        let breaker = BreakerConfig { pause_max, ..BreakerConfig::default() };
+        let options =
+            HybridOptions { misses, ttl, heartbeat, breaker, rng, ..HybridOptions::default() };
         let cached = HybridStore::new(keyspace.clone(), backend.clone(), options);
         let truths = (0..KEYS).map(|_| Truth::default()).collect();
         let race = Arc::new(Race {
@@ -189,7 +195,11 @@ fn race(misses: Misses, seed: u64) {
             task.await.expect("nobody saw anything stale");
         }
         let longest = Duration::from_micros(race.longest_us.load(Ordering::Relaxed));
-        println!("{} reads, longest {longest:?}, {:?}", race.reads.load(Ordering::Relaxed), race.cached.stats());
+        println!(
+            "{} reads, longest {longest:?}, {:?}",
+            race.reads.load(Ordering::Relaxed),
+            race.cached.stats()
+        );
         assert!(race.cached.stats().epochs > 1, "the server forgot everything now and then");
         assert!(longest < Duration::from_secs(5), "{longest:?}");
     });
@@ -211,7 +221,8 @@ fn many_who_miss_at_once_read_once() {
     let (_dir, _engine, keyspace) = engine();
     keyspace.put("cold", "1").expect("writes");
     block_on(async {
-        let backend = Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
+        let backend =
+            Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
         let options = HybridOptions { misses: Misses::Backend, ..HybridOptions::default() };
         let cached = HybridStore::new(keyspace, backend, options);
         until("the backend is up", || cached.is_backend_up()).await;
@@ -240,7 +251,9 @@ fn a_dead_redis_costs_a_few_time_limits_and_then_nothing() {
     keyspace.put_all(keys.iter().map(|key| (key.clone(), "v"))).expect("writes");
     for phase in ["killed", "paused"] {
         block_on(async {
-            let backend = Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
+            let backend = Arc::new(
+                RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"),
+            );
             let options = HybridOptions { misses: Misses::Backend, ..HybridOptions::default() };
             let cached = HybridStore::new(keyspace.clone(), backend, options);
             until("the backend is up", || cached.is_backend_up()).await;
@@ -273,13 +286,15 @@ fn a_forged_or_broken_entry_is_not_served_instead_of_a_newer_one() {
     let Some(server) = RedisServer::start() else { return };
     let (_dir, _engine, keyspace) = engine();
     block_on(async {
-        let backend = Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
+        let backend =
+            Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
         let options = HybridOptions { misses: Misses::Backend, ..HybridOptions::default() };
         let cached = HybridStore::new(keyspace, backend.clone(), options);
         until("the backend is up", || cached.is_backend_up()).await;
         let revision = cached.put("a", "right").await.expect("writes");
         assert!(cached.settled(revision, PATIENT).await);
-        let head = backend.get_plain(b"cairn:default:k:head").await.expect("answers").expect("there");
+        let head =
+            backend.get_plain(b"cairn:default:k:head").await.expect("answers").expect("there");
         let epoch = std::str::from_utf8(&head[..32]).expect("text");
         let name = format!("cairn:default:k:{epoch}:a");
         assert!(backend.get(name.as_bytes()).await.expect("answers").is_some(), "{name}");

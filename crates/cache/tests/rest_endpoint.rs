@@ -117,13 +117,15 @@ fn spoil(stream: &mut TcpStream, fault: Fault) {
     let _gone = match fault {
         Fault::Busy => write!(stream, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
         Fault::Cut => write!(stream, "HTTP/1.1 200 OK\r\n{json}Content-Length: 50\r\n\r\n{{\"res"),
-        Fault::NoJson => write!(stream, "HTTP/1.1 200 OK\r\n{json}Content-Length: 5\r\n\r\n{{\"re]"),
+        Fault::NoJson => {
+            write!(stream, "HTTP/1.1 200 OK\r\n{json}Content-Length: 5\r\n\r\n{{\"re]")
+        }
         Fault::Endless => {
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let chunk = format!("10000\r\n{}\r\n", "[".repeat(0x10000));
-            stream.write_all(head.as_bytes()).and_then(|()| {
-                (0..4096).try_for_each(|_| stream.write_all(chunk.as_bytes()))
-            })
+            stream
+                .write_all(head.as_bytes())
+                .and_then(|()| (0..4096).try_for_each(|_| stream.write_all(chunk.as_bytes())))
         }
     };
 }
@@ -141,7 +143,8 @@ fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        let digits = (byte == b'%').then(|| [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')]);
+        let digits =
+            (byte == b'%').then(|| [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')]);
         bytes.push(match digits {
             Some(digits) => {
                 let digits = std::str::from_utf8(&digits).expect("digits");
@@ -177,9 +180,8 @@ fn answer(request: &Request, redis: u16) -> (u16, Value) {
         "/" => status_of(connection.call(&words_of(&body), request.base64)),
         "/pipeline" => {
             let commands = body.as_array().cloned().unwrap_or_default();
-            let answers = commands.iter().map(|command| {
-                connection.call(&words_of(command), request.base64)
-            });
+            let answers =
+                commands.iter().map(|command| connection.call(&words_of(command), request.base64));
             (200, Value::Array(answers.collect()))
         }
         "/multi-exec" => {
@@ -216,8 +218,10 @@ fn events(stream: &mut TcpStream, redis: u16, channel: &str) {
     let mut answer = connection.call(&[b"SUBSCRIBE".to_vec(), channel.into()], false);
     loop {
         let Some(parts) = answer["result"].as_array() else { return };
-        let parts: Vec<String> =
-            parts.iter().map(|part| part.as_str().map_or(part.to_string(), str::to_owned)).collect();
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|part| part.as_str().map_or(part.to_string(), str::to_owned))
+            .collect();
         if write!(stream, "data: {}\n\n", parts.join(",")).is_err() {
             return;
         }
@@ -287,6 +291,9 @@ fn the_endpoint_speaks_base64_when_asked() {
     let mut connection = Resp::connect(server.port()).expect("connects");
     let set = [b"SET".to_vec(), b"a".to_vec(), b"hi".to_vec()];
     assert_eq!(connection.call(&set, true), json!({ "result": "OK" }));
-    assert_eq!(connection.call(&[b"GET".to_vec(), b"a".to_vec()], true), json!({ "result": "aGk=" }));
+    assert_eq!(
+        connection.call(&[b"GET".to_vec(), b"a".to_vec()], true),
+        json!({ "result": "aGk=" })
+    );
     assert!(!encode(&["PING"]).is_empty());
 }

@@ -12,6 +12,7 @@ use crate::block_on;
 use crate::redis_server::RedisServer;
 use crate::rest_endpoint::{RestEndpoint, TOKEN};
 
+const PATIENT: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub type Backend = Arc<dyn CacheBackend>;
@@ -91,9 +92,21 @@ fn many_keys_are_read_in_order_and_many_changes_land() {
 fn hostile_keys_and_values_come_back_as_they_were() {
     on_all(|cache| async move {
         let long = vec![b'x'; 60_000];
-        let hostile: &[&[u8]] =
-            &[b"", b" ", b"\r\n", b"*1\r\n$4\r\nQUIT\r\n", b"\0", b"\xff\xfe", b"../..", b"a:*?[]", b"\x01x",
-              "snö".as_bytes(), b"\"];", &long];
+        let hostile: &[&[u8]] = &[
+            b"",
+            b" ",
+            b"\r\n",
+            b"*1\r\n$4\r\nQUIT\r\n",
+            b"\0",
+            b"\xff\xfe",
+            b"..",
+            b"../..",
+            b"a:*?[]",
+            b"\x01x",
+            "snö".as_bytes(),
+            b"\"];",
+            &long,
+        ];
         for (number, key) in (1..).zip(hostile) {
             let text = Bytes::copy_from_slice(key);
             cache.set_if_newer(key, text.clone(), number, HOUR).await.expect("writes");
@@ -104,6 +117,11 @@ fn hostile_keys_and_values_come_back_as_they_were() {
             let text = Bytes::copy_from_slice(key);
             cache.set_plain(key, text.clone(), None).await.expect("writes");
             assert_eq!(cache.get_plain(key).await.expect("answers"), Some(text));
+        }
+        for key in hostile {
+            let bytes = Bytes::from_static(b"\xff\0\xfe");
+            cache.set_plain(key, bytes.clone(), Some(HOUR)).await.expect("writes");
+            assert_eq!(cache.get_plain(key).await.expect("answers"), Some(bytes));
         }
         let keys: Vec<Bytes> = hostile.iter().map(|key| Bytes::copy_from_slice(key)).collect();
         assert_eq!(cache.remove(&keys).await.expect("removes"), hostile.len() as u64);
@@ -141,7 +159,9 @@ fn a_large_value_passes() {
 #[test]
 fn what_is_not_ours_counts_as_nothing_and_gives_way() {
     on_all(|cache| async move {
-        for foreign in ["", "hello", "00000000000000000007", "00000000000000000007x", "999999999999999999999v"] {
+        for foreign in
+            ["", "hello", "00000000000000000007", "00000000000000000007x", "999999999999999999999v"]
+        {
             cache.set_plain(b"f", foreign.into(), None).await.expect("writes");
             assert_eq!(cache.get(b"f").await.expect("answers"), None, "{foreign}");
             let keys = [Bytes::from("f")];
@@ -159,7 +179,7 @@ fn a_time_to_live_ends_and_can_be_set_anew() {
         let short = Duration::from_millis(30);
         cache.set_if_newer(b"t", "v".into(), 1, short).await.expect("writes");
         cache.set_plain(b"p", "v".into(), Some(short)).await.expect("writes");
-        cache.set_plain(b"stays", "v".into(), Some(short)).await.expect("writes");
+        cache.set_plain(b"stays", "v".into(), Some(PATIENT)).await.expect("writes");
         assert!(cache.expire(b"stays", HOUR).await.expect("answers"));
         let is_gone = async |key: &'static [u8]| {
             for _ in 0..2000 {
@@ -205,7 +225,8 @@ const ADD: Script = Script {
 redis.call('SET', KEYS[1], tostring(sum), 'PX', 3600000)
 return {sum, redis.call('GET', KEYS[1]), false}",
     local: |keys, names, args| {
-        let number = |bytes: &Bytes| std::str::from_utf8(bytes).ok().and_then(|t| t.parse::<i64>().ok());
+        let number =
+            |bytes: &Bytes| std::str::from_utf8(bytes).ok().and_then(|t| t.parse::<i64>().ok());
         let sum = keys.get(&names[0]).as_ref().and_then(number).unwrap_or(0)
             + number(&args[0]).expect("a number");
         keys.set(&names[0], sum.to_string().into(), Some(HOUR));
