@@ -3,6 +3,7 @@
 mod auth;
 mod backup;
 mod bench;
+mod cache;
 mod check;
 mod keys;
 mod lease;
@@ -60,6 +61,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Watch(args) => watching::watch(cli, args, out),
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
+        Command::Cache(command) => cache::run(cli, command, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),
