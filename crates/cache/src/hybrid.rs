@@ -6,6 +6,7 @@
 
 mod follower;
 mod head;
+mod options;
 mod reader;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,19 +15,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairndb::prelude::Keyspace;
-use cairndb::vfs::{Clock, OsRng, Rng, SystemClock};
 use quick_cache::Weighter;
 use tokio::sync::{mpsc, watch};
 
 use self::follower::{Ends, Fill};
 use self::head::Names;
 use crate::backend::CacheBackend;
-use crate::breaker::{Breaker, BreakerConfig};
+use crate::breaker::Breaker;
 use crate::figures::{CacheStats, Figures};
 use crate::flight::{self, Flights, Found, Role};
 use crate::{Error, Result};
 
 pub(crate) use head::namespace_prefix;
+pub use options::{HybridOptions, Misses};
 pub use reader::{CacheReader, Known, Lookup};
 
 /// Fills that wait for the follower; more are left out.
@@ -35,61 +36,6 @@ const FILLS_MAX: usize = 1024;
 const JOINS_MAX: u32 = 3;
 /// What a local entry costs beside its bytes, about.
 const ENTRY_OVERHEAD: u64 = 160;
-
-/// Who answers when the local tier does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Misses {
-    /// The engine: it is in the same process, and faster than any network.
-    #[default]
-    Engine,
-    /// The backend first, then the engine: when values are large and the engine's disk is slow.
-    Backend,
-}
-
-/// How a [`HybridStore`] behaves.
-#[derive(Debug, Clone)]
-pub struct HybridOptions {
-    /// Separates stores that share a server.
-    pub namespace: String,
-    /// Budget of the local tier in bytes.
-    pub local_len_max: u64,
-    /// Longest value that is remembered; longer ones are read from the engine each time.
-    pub value_len_max: usize,
-    /// How long entries stay in the backend; up to a tenth of it is taken off at random.
-    pub ttl: Duration,
-    /// Who answers when the local tier does not know.
-    pub misses: Misses,
-    /// How long a read waits for the backend before it asks the engine.
-    pub read_limit: Duration,
-    /// How long a write waits for the backend to take it in; it succeeds in any case.
-    pub write_wait: Duration,
-    /// How often the backend is told that it is up to date while nothing changes.
-    pub heartbeat: Duration,
-    /// When a failing backend is left alone.
-    pub breaker: BreakerConfig,
-    /// Time for pauses.
-    pub clock: Arc<dyn Clock>,
-    /// Chance, for epochs, lives and pauses.
-    pub rng: Arc<dyn Rng>,
-}
-
-impl Default for HybridOptions {
-    fn default() -> Self {
-        Self {
-            namespace: "default".to_owned(),
-            local_len_max: 64 << 20,
-            value_len_max: 1 << 20,
-            ttl: Duration::from_secs(600),
-            misses: Misses::default(),
-            read_limit: Duration::from_millis(50),
-            write_wait: Duration::ZERO,
-            heartbeat: Duration::from_millis(200),
-            breaker: BreakerConfig::default(),
-            clock: Arc::new(SystemClock::default()),
-            rng: Arc::new(OsRng),
-        }
-    }
-}
 
 /// A value in the local tier.
 #[derive(Debug)]
