@@ -1,6 +1,7 @@
 //! Arguments.
 
 pub mod auth;
+pub mod cache;
 pub mod key;
 pub mod keys;
 pub mod proof;
@@ -131,6 +132,9 @@ pub enum Command {
     /// Leases: keys that go away with their holder.
     #[command(subcommand)]
     Lease(keys::Lease),
+    /// Caches in front of stores: Redis, Upstash.
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Give up the past before a revision.
     Compact {
         /// Oldest revision that can be read afterwards.

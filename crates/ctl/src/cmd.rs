@@ -3,6 +3,7 @@
 mod auth;
 mod backup;
 mod bench;
+mod cache;
 mod check;
 mod erase;
 mod key;
@@ -63,6 +64,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Compact { revision, clean } => lease::compact(cli, *revision, *clean, out),
+        Command::Cache(command) => cache::run(cli, command, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),
         Command::User(command) => auth::users::run(cli, command, out),
