@@ -1,0 +1,5 @@
+//! Promises of locks, limits, sessions and the bridge.
+
+mod elections;
+mod limits;
+mod locks;
