@@ -33,6 +33,12 @@ pub enum Error {
         /// The fencing token.
         token: u64,
     },
+    /// A session's record that cannot be used.
+    #[error("the session's record cannot be used: {cause}")]
+    SessionRecord {
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The engine refused or failed.
     #[error(transparent)]
     Engine(#[from] cairndb::engine::Error),

@@ -3,3 +3,5 @@
 mod elections;
 mod limits;
 mod locks;
+mod power;
+mod sessions;

@@ -154,10 +154,6 @@ impl Place {
         &self.name
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     pub(crate) fn remaining(&self) -> Duration {
         self.deadline.remaining(self.engine.log().clock().monotonic())
     }
