@@ -1,4 +1,8 @@
-//! Promises of locks, limits, sessions and the bridge.
+//! The promises of caches, one module a topic.
+//!
+//! Tests that need a Redis start their own (`redis_server`), or say that there is none and pass.
+
+mod redis_server;
 
 mod elections;
 mod limits;
