@@ -114,7 +114,9 @@ pub enum Error {
         cause: String,
     },
     /// Messages that a subscriber wants are not in the log any more.
-    #[error("what came after {after} is gone from the log, which begins at {oldest}; read the state anew")]
+    #[error(
+        "what came after {after} is gone from the log, which begins at {oldest}; read the state anew"
+    )]
     TooFarBehind {
         /// Where the subscriber stands.
         after: u64,

@@ -36,7 +36,8 @@ pub use error::{Error, Result};
 
 pub use election::{Election, Leadership, Observer};
 pub use fence::{Fence, TokenGate};
-pub use limit::{Decision, Rate, RateLimiter};
+pub use limit::{Decision, Rate, RateLimiter, SharedRateLimiter};
+pub use lock::advisory::AdvisoryLock;
 pub use lock::{HeldLock, Holder, LockConfig, LockGuard, LockPlace, Locks, Renewer};
 pub use session::{
     IssuedSession, Session, SessionConfig, SessionId, SessionManager, SessionStats, SessionToken,

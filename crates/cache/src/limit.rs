@@ -13,12 +13,12 @@
 
 mod gcra;
 mod local;
-//SH mod shared;
+mod shared;
 
 use std::time::Duration;
 
 pub use local::RateLimiter;
-//SH pub use shared::SharedRateLimiter;
+pub use shared::SharedRateLimiter;
 
 use crate::{Error, Result};
 

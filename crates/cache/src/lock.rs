@@ -15,7 +15,7 @@
 //! - Waiters get it in the order in which they came.
 //! - A write through a [`Fence`](crate::Fence) is refused once the lease is over.
 
-//ADV pub mod advisory;
+pub mod advisory;
 pub(crate) mod deadline;
 pub(crate) mod name;
 mod place;

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod keys;
+pub mod lock;
 pub mod proof;
 
 use std::path::PathBuf;
@@ -130,6 +131,8 @@ pub enum Command {
     /// Leases: keys that go away with their holder.
     #[command(subcommand)]
     Lease(keys::Lease),
+    /// Run a command while holding a lock that no paused holder can write past.
+    Lock(lock::Lock),
     /// Give up the past before a revision.
     Compact {
         /// Oldest revision that can be read afterwards.

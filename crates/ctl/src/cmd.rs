@@ -1,11 +1,13 @@
 //! The commands.
 
+mod app_sessions;
 mod auth;
 mod backup;
 mod bench;
 mod check;
 mod keys;
 mod lease;
+pub mod lock;
 mod proof;
 mod read;
 mod repair;
@@ -27,6 +29,7 @@ use cairndb::engine::auth::encryption_key;
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
 
+use crate::cli::auth::Session;
 use crate::cli::{Cli, Command};
 
 /// Runs the command.
@@ -60,12 +63,14 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Watch(args) => watching::watch(cli, args, out),
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
+        Command::Lock(args) => lock::run(cli, args, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),
         Command::User(command) => auth::users::run(cli, command, out),
         Command::Role(command) => auth::roles::run(cli, command, out),
         Command::Apikey(command) => auth::api_keys::run(cli, command, out),
+        Command::Session(Session::App(args)) => app_sessions::run(cli, args, out),
         Command::Session(command) => auth::sessions::run(cli, command, out),
         Command::Login(args) => auth::sessions::login(cli, args, out),
         Command::Audit(args) => auth::follow::run(cli, args, out),
@@ -115,9 +120,17 @@ fn open(cli: &Cli) -> Result<Engine> {
 /// Opens the store for writing without asking who wants it.
 fn open_unchecked(cli: &Cli) -> Result<Engine> {
     let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
-    let engine = options(cli, vfs, config(cli))?
-        .open()
-        .with_context(|| format!("opening {}", cli.store.display()))?;
+    let vfs = Arc::new(vfs);
+    let open = || {
+        let opened = options(cli, vfs.clone(), config(cli))?.open();
+        opened.with_context(|| format!("opening {}", cli.store.display()))
+    };
+    // Under a lock of this store others open it for moments only, which are waited for.
+    let engine = if lock::is_under_lock() {
+        lock::moment::patiently(lock::STORE_WAIT, open)?
+    } else {
+        open()?
+    };
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
         let len = report.cut_len;
@@ -137,12 +150,12 @@ fn open_read_only(cli: &Cli) -> Result<Engine> {
 fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
     let opening = || format!("opening {}", dir.display());
     let vfs = StdVfs::open(dir).with_context(opening)?;
-    options(cli, vfs, config(cli))?.open_read_only().with_context(opening)
+    options(cli, Arc::new(vfs), config(cli))?.open_read_only().with_context(opening)
 }
 
 /// How stores are opened: with the key of an encrypted one, when it is given.
-fn options(cli: &Cli, vfs: StdVfs, config: LogConfig) -> Result<EngineOptions> {
-    let options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+fn options(cli: &Cli, vfs: Arc<StdVfs>, config: LogConfig) -> Result<EngineOptions> {
+    let options = Engine::options().log(Log::options().vfs(vfs).config(config));
     match &cli.access.encryption_key_file {
         Some(path) => Ok(options.encrypted_by(&auth::secrets::master_key_in(path)?)?),
         None => Ok(options),

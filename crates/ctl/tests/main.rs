@@ -3,6 +3,7 @@
 mod auth;
 mod kernel;
 mod keys;
+mod locks;
 mod proofs;
 
 use std::io::{BufRead, BufReader, Write};

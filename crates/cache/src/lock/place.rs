@@ -19,7 +19,7 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// Ends leases whose time is over, if there are any.
 pub(crate) fn end_what_is_over(engine: &Engine) -> Result<()> {
-    if !engine.keys().expired_leases().is_empty() {
+    if !engine.log().is_read_only() && !engine.keys().expired_leases().is_empty() {
         engine.maintain()?;
     }
     Ok(())

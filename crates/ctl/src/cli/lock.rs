@@ -1,0 +1,72 @@
+//! Arguments of `lock` and `session app`.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `lock`.
+///
+/// The store is opened only for moments: to take the lock, to renew its lease every third of
+/// the time to live, and to release it. In between others can open it, the command itself too;
+/// commands of `cairn` that run under the lock wait up to 2 seconds for such a moment to pass.
+/// While another program keeps the store open for writing, the lock cannot be taken or renewed.
+///
+/// The command finds the lock's name in CAIRN_LOCK, its keyspace in CAIRN_LOCK_KEYSPACE and the
+/// fencing token in CAIRN_FENCE; `cairn put --fenced`, `cairn del --fenced` and
+/// `cairn txn --fenced` write only while the lock is held.
+/// When the lease is lost the command is killed, but not what it has started itself.
+///
+/// The exit code is the command's, or 128 and its signal; 4 when the lock was not free in time,
+/// or was lost.
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Name of the lock.
+    pub name: String,
+    /// How long the lock stays when this process dies, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub ttl: u64,
+    /// Wait at most so many seconds; 0 does not wait.
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
+    /// Keyspace of the locks.
+    #[arg(long, short = 'k', default_value = "locks")]
+    pub keyspace: String,
+    /// Who holds the lock, for people who look.
+    #[arg(long, default_value = "")]
+    pub holder: String,
+    /// The command, after `--`; without one, who holds the lock and who waits is printed.
+    #[arg(last = true)]
+    pub command: Vec<OsString>,
+}
+
+/// `cairn session app`: sessions that an application keeps in a keyspace of its own. They are
+/// sealed: the master key that the application opens them with is needed.
+#[derive(Debug, Args)]
+pub struct AppSessions {
+    /// Keyspace of the sessions.
+    #[arg(long, short = 'k', default_value = "sessions", global = true)]
+    pub keyspace: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AppSession,
+}
+
+/// What to do with an application's sessions.
+#[derive(Debug, Subcommand)]
+pub enum AppSession {
+    /// List living sessions of a user, with their data.
+    List {
+        /// User.
+        user: String,
+    },
+    /// End one.
+    Revoke {
+        /// As `list` prints it.
+        id: String,
+    },
+    /// End all sessions of a user.
+    RevokeAll {
+        /// User.
+        user: String,
+    },
+}
