@@ -14,6 +14,7 @@
 //!
 //! * [`lock`]: locks and elections in the engine, fences for what their holders write.
 //! * [`limit`]: rate limits, in process or in one script of a server.
+//! * [`bridge`]: updates of keys and topics to channels, and subscribers that miss none.
 //! * [`session`]: sealed sessions in the engine, with a checked cache in front.
 //!
 //! What always holds: an older revision never replaces a newer one; a value is served only after
@@ -26,6 +27,7 @@
 pub mod backend;
 mod error;
 
+pub mod bridge;
 mod election;
 mod fence;
 pub mod limit;
