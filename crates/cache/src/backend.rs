@@ -6,9 +6,15 @@
 
 mod limits;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod script;
 mod stamp;
 mod subscription;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod tls;
+#[cfg(feature = "upstash")]
+mod upstash;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -19,9 +25,13 @@ use bytes::Bytes;
 
 pub use limits::{CHANNEL_LEN_MAX, KEY_LEN_MAX, VALUE_LEN_MAX};
 pub use memory::{MemoryCache, MemoryConfig};
+#[cfg(feature = "redis")]
+pub use redis::{RedisCache, RedisConfig};
 pub use script::{Reply, Script, ScriptKeys};
 pub use stamp::Stamped;
 pub use subscription::{Delivery, Subscription};
+#[cfg(feature = "upstash")]
+pub use upstash::{UpstashCache, UpstashConfig};
 
 pub(crate) use limits::{check_channel, check_key, check_value};
 pub(crate) use subscription::Sender;

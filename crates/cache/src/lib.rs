@@ -11,6 +11,9 @@
 //!
 //! * [`backend`]: one trait, three caches: in process, Redis (feature `redis`), Upstash REST
 //!   (feature `upstash`).
+//! * [`HybridStore`]: a keyspace of an engine with a cache in front; [`CacheReader`]: the same
+//!   cache for a program without an engine.
+//! * [`RedisClient`]: keys with a time to live, and channels, at an address.
 //!
 //! * [`lock`]: locks and elections in the engine, fences for what their holders write.
 //! * [`limit`]: rate limits, in process or in one script of a server.
@@ -25,7 +28,13 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+mod breaker;
+mod client;
 mod error;
+mod figures;
+mod flight;
+mod hybrid;
+mod pace;
 
 pub mod bridge;
 mod election;
@@ -43,4 +52,11 @@ pub use lock::advisory::AdvisoryLock;
 pub use lock::{HeldLock, Holder, LockConfig, LockGuard, LockPlace, Locks, Renewer};
 pub use session::{
     IssuedSession, Session, SessionConfig, SessionId, SessionManager, SessionStats, SessionToken,
+};
+
+pub use breaker::BreakerConfig;
+pub use client::RedisClient;
+pub use figures::CacheStats;
+pub use hybrid::{
+    CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace,
 };

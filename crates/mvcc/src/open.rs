@@ -62,6 +62,7 @@ impl Store {
             turn: Turn::default(),
             published: AtomicU64::new(notes.current),
             oldest: AtomicU64::new(notes.oldest),
+            forgotten: AtomicU64::new(0),
             log,
         };
         let mut store = Self { keeper: None, shared: Arc::new(shared) };

@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) published: AtomicU64,
     /// Oldest revision that can be read.
     pub(crate) oldest: AtomicU64,
+    /// Keyspaces forgotten since the store was opened.
+    pub(crate) forgotten: AtomicU64,
 }
 
 /// What the one writer knows.
@@ -191,7 +193,7 @@ impl Store {
     }
 
     /// Reads at a revision; at the current one again when a compaction came in between.
-    fn read_at<T>(&self, asked: u64, read: impl Fn(u64) -> Result<T>) -> Result<T> {
+    pub(crate) fn read_at<T>(&self, asked: u64, read: impl Fn(u64) -> Result<T>) -> Result<T> {
         loop {
             let revision = self.readable(asked)?;
             let answer = read(revision)?;
@@ -538,6 +540,8 @@ impl Store {
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
         self.index().remove_space(space);
+        // After: whoever sees the number sees the keys gone.
+        self.shared.forgotten.fetch_add(1, Ordering::Release);
     }
 }
 

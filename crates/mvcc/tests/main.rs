@@ -6,6 +6,7 @@ mod etcd;
 mod etcd_leases;
 mod etcd_txn;
 mod etcd_watch;
+mod freshness;
 mod model;
 mod random;
 mod transactions;

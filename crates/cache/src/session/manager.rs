@@ -52,7 +52,8 @@ pub struct SessionManager<T> {
     vault: Vault,
     rng: Arc<dyn Rng>,
     time: ForwardTime,
-    opened: Cache<SessionId, Session<T>>,
+    /// Opened before, with the lease. A session keeps its lease.
+    opened: Cache<SessionId, (Session<T>, LeaseId)>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -269,32 +270,30 @@ impl<T: Serialize + DeserializeOwned> SessionManager<T> {
     /// A living session and its lease.
     fn find(&self, id: SessionId) -> Result<Option<(Session<T>, LeaseId)>> {
         let key = record_key(id);
-        let request = RangeRequest::key(self.space.stream(), key.clone());
         // The engine's index decides whether there is a session, and which revision is its newest.
-        let facts = RangeRequest { keys_only: true, without_count: true, ..request };
-        let Some(facts) = self.engine.keys().range(&facts)?.kvs.pop() else { return Ok(None) };
-        if self.remaining(facts.lease).is_none_or(|left| left.is_zero()) {
+        let space = self.space.stream();
+        let Some(revision) = self.engine.keys().key_revision(space, &key)? else {
             return Ok(None);
-        }
-        let cached = self.opened.get(&id);
-        let cached = cached.filter(|session| session.revision == facts.mod_revision);
-        let session = match cached {
-            Some(session) => {
+        };
+        let cached = self.opened.get(&id).filter(|(session, _)| session.revision == revision);
+        let (session, lease) = match cached {
+            Some(found) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                session
+                found
             }
             None => {
-                let Some(kv) = self.engine.keys().get(self.space.stream(), &key)? else {
-                    return Ok(None);
-                };
+                let Some(kv) = self.engine.keys().get(space, &key)? else { return Ok(None) };
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                let session = self.open_record(id, &kv)?;
-                self.opened.insert(id, session.clone());
-                session
+                let found = (self.open_record(id, &kv)?, kv.lease);
+                self.opened.insert(id, found.clone());
+                found
             }
         };
+        if self.remaining(lease).is_none_or(|left| left.is_zero()) {
+            return Ok(None);
+        }
         let lives = self.time.now() < session.expires_at;
-        Ok(lives.then_some((session, facts.lease)))
+        Ok(lives.then_some((session, lease)))
     }
 
     fn open_record(&self, id: SessionId, kv: &KeyValue) -> Result<Session<T>> {

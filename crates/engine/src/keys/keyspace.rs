@@ -67,6 +67,21 @@ impl Keyspace {
         Ok(self.engine.keys().get_at(self.stream, key.as_ref(), revision)?)
     }
 
+    /// The revision of a key's newest change; `None` for one that is not there. Reads no value:
+    /// the cheap answer to whether a remembered value is still the newest.
+    ///
+    /// # Errors
+    /// As [`cairn_mvcc::Store::key_revision`].
+    pub fn key_revision(&self, key: impl AsRef<[u8]>) -> Result<Option<u64>> {
+        Ok(self.engine.keys().key_revision(self.stream, key.as_ref())?)
+    }
+
+    /// The engine it belongs to.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Writes a key.
     ///
     /// # Errors

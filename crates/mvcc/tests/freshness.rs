@@ -1,0 +1,49 @@
+//! Marks and revisions of keys: what is remembered is recognised as old after every change.
+
+use crate::{S, put, store};
+use cairn_mvcc::*;
+
+#[test]
+fn the_revision_of_a_key_is_that_of_its_newest_visible_change() {
+    let store = store();
+    let revision = |key: &str| store.key_revision(S, key.as_bytes()).expect("reads");
+    assert_eq!(revision("a"), None);
+    put(&store, "a", "1");
+    let first = revision("a");
+    assert_eq!(first, Some(store.revision()));
+    put(&store, "b", &"long".repeat(1000));
+    assert_eq!((revision("a"), revision("b")), (first, Some(store.revision())));
+    store.delete(&DeleteRange::new(S, Range::key("a"))).expect("deletes");
+    assert_eq!(revision("a"), None);
+    put(&store, "a", "1");
+    assert_eq!(revision("a"), Some(store.revision()), "another generation, another revision");
+}
+
+#[test]
+fn a_mark_changes_with_every_write_and_when_a_keyspace_is_forgotten() {
+    let store = store();
+    put(&store, "a", "1");
+    let mark = store.change_mark();
+    assert_eq!(store.change_mark(), mark);
+    put(&store, "b", "1");
+    assert_ne!(store.change_mark(), mark);
+    let mark = store.change_mark();
+    store.forget_space(S);
+    assert_eq!(store.revision(), mark.revision);
+    assert_ne!(store.change_mark(), mark);
+    assert_eq!(store.key_revision(S, b"a").expect("reads"), None);
+}
+
+#[test]
+fn a_write_that_readers_do_not_see_yet_changes_nothing() {
+    let store = store();
+    put(&store, "a", "1");
+    let (mark, revision) = (store.change_mark(), store.key_revision(S, b"a").expect("reads"));
+    let put = Put::new(S, "a", "2");
+    let submitted = store.submit(&[], |planner| planner.put(&put)).expect("submits");
+    assert_eq!(store.change_mark(), mark);
+    assert_eq!(store.key_revision(S, b"a").expect("reads"), revision);
+    store.wait(&submitted).expect("waits");
+    assert_ne!(store.change_mark(), mark);
+    assert_ne!(store.key_revision(S, b"a").expect("reads"), revision);
+}
