@@ -1,8 +1,8 @@
 //! The circuit breaker: a cache that failed a few times is left alone for a while, so that a dead
 //! one costs a few time limits and not one for every call. Derived.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cairndb::vfs::{Clock, Rng};
@@ -64,9 +64,7 @@ impl Breaker {
             return false;
         }
         let next = now.saturating_add(self.pause());
-        self.rests_until
-            .compare_exchange(until, next, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.rests_until.compare_exchange(until, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Whether it is open now.

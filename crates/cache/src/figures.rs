@@ -89,7 +89,10 @@ impl Figures {
     pub(crate) fn new() -> Self {
         Self {
             local_hits: Count::new("cairn_cache_local_hits_total", "Reads the local tier answered"),
-            backend_hits: Count::new("cairn_cache_backend_hits_total", "Reads the backend answered"),
+            backend_hits: Count::new(
+                "cairn_cache_backend_hits_total",
+                "Reads the backend answered",
+            ),
             misses: Count::new("cairn_cache_misses_total", "Reads the engine answered"),
             absent: Count::new("cairn_cache_absent_total", "Answers that there is no such key"),
             stale_refused: Count::new("cairn_cache_stale_refused_total", "Old values not served"),

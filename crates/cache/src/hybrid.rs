@@ -8,8 +8,8 @@ mod follower;
 mod head;
 mod reader;
 
-use std::sync::{Arc, PoisonError, RwLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -189,11 +189,7 @@ impl HybridStore {
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn new(
-        keyspace: Keyspace,
-        backend: Arc<dyn CacheBackend>,
-        options: HybridOptions,
-    ) -> Self {
+    pub fn new(keyspace: Keyspace, backend: Arc<dyn CacheBackend>, options: HybridOptions) -> Self {
         let names = Names::new(&options.namespace, keyspace.name().as_str());
         let breaker = Breaker::new(options.breaker, options.clock.clone(), options.rng.clone());
         let local_len_max = options.local_len_max;

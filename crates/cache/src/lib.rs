@@ -57,6 +57,4 @@ pub use session::{
 pub use breaker::BreakerConfig;
 pub use client::RedisClient;
 pub use figures::CacheStats;
-pub use hybrid::{
-    CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace,
-};
+pub use hybrid::{CacheReader, HybridOptions, HybridStore, Known, Lookup, Misses, flush_namespace};

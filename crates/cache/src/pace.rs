@@ -59,7 +59,9 @@ mod tests {
     fn times_are_spread_below_and_never_over() {
         let rng = SeededRng::new(1);
         let times: Vec<_> = (0..100).map(|_| spread(Duration::from_secs(10), 10, &rng)).collect();
-        assert!(times.iter().all(|t| *t <= Duration::from_secs(10) && *t >= Duration::from_secs(9)));
+        assert!(
+            times.iter().all(|t| *t <= Duration::from_secs(10) && *t >= Duration::from_secs(9))
+        );
         assert!(times.iter().any(|t| *t != times[0]));
     }
 }

@@ -4,8 +4,12 @@
 
 mod redis_server;
 
+mod bridge;
+#[cfg(feature = "redis")]
+mod bridge_redis;
 mod elections;
 mod limits;
 mod locks;
 mod power;
 mod sessions;
+mod shared;

@@ -207,9 +207,9 @@ impl CacheBackend for UpstashCache {
         revision: u64,
         ttl: Duration,
     ) -> Answer<'a, Written> {
-        Box::pin(async move {
-            self.write(key, &Stamped { revision, value: Some(value) }, ttl).await
-        })
+        Box::pin(
+            async move { self.write(key, &Stamped { revision, value: Some(value) }, ttl).await },
+        )
     }
 
     fn delete<'a>(&'a self, key: &'a [u8], revision: u64, ttl: Duration) -> Answer<'a, Written> {

@@ -15,8 +15,8 @@ use cairndb::keys::{ChangeMark, WatchBatch, WatchRequest, Watcher};
 use cairndb::prelude::Range;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::head::{Head, MOVE_HEAD, new_epoch, payload};
 use super::Core;
+use super::head::{Head, MOVE_HEAD, new_epoch, payload};
 use crate::backend::Change;
 use crate::flight::Found;
 use crate::pace::spread;

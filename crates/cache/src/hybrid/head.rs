@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn names_of_hostile_keys_are_plain_text_and_all_different() {
         let names = Names::new("a:b", "k");
-        let keys: &[&[u8]] = &[b"", b":", b"%3A", b"%", b"a b", b"\r\n", b"\0", b"\xff", b"head", b"*"];
+        let keys: &[&[u8]] =
+            &[b"", b":", b"%3A", b"%", b"a b", b"\r\n", b"\0", b"\xff", b"head", b"*"];
         let mut seen = std::collections::HashSet::new();
         for key in keys {
             let name = names.entry("e", key);

@@ -65,9 +65,9 @@ impl CacheReader {
         let too_old = |age| Error::TooOld { age, bound: self.bound };
         let parts = reply.as_list().ok_or_else(|| Error::protocol("a list was expected"))?;
         let [seconds, micros, head, rest @ ..] = parts else { return Err(too_old(None)) };
-        let now = seconds.as_int().and_then(|seconds| {
-            seconds.checked_mul(1_000_000)?.checked_add(micros.as_int()?)
-        });
+        let now = seconds
+            .as_int()
+            .and_then(|seconds| seconds.checked_mul(1_000_000)?.checked_add(micros.as_int()?));
         let now = now.ok_or_else(|| Error::protocol("no time"))?;
         let head = head.as_bytes().and_then(|head| Head::decode(head));
         let head = head.ok_or_else(|| too_old(None))?;

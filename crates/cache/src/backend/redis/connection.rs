@@ -54,7 +54,8 @@ impl Address {
         let plain = format!("redis://{rest}");
         let info = redis::IntoConnectionInfo::into_connection_info(plain.as_str());
         // The client's own words may repeat the password.
-        let info = info.map_err(|_| invalid("it is not redis://[user:password@]host[:port][/number]"))?;
+        let info =
+            info.map_err(|_| invalid("it is not redis://[user:password@]host[:port][/number]"))?;
         let ConnectionAddr::Tcp(host, port) = info.addr() else {
             return Err(invalid("it names no host"));
         };
@@ -175,8 +176,10 @@ impl Connection {
             Ok(answer) => answer,
             Err(_) => Err(Error::Timeout { limit: self.timeout }),
         };
-        if let (Some(id), Err(Error::Timeout { .. } | Error::Connect { .. } | Error::Protocol { .. })) =
-            (used, &answer)
+        if let (
+            Some(id),
+            Err(Error::Timeout { .. } | Error::Connect { .. } | Error::Protocol { .. }),
+        ) = (used, &answer)
         {
             self.give_up(id);
         }
@@ -198,9 +201,10 @@ impl Connection {
     }
 
     pub(crate) async fn command(&self, command: &Cmd, again: bool) -> Result<Value> {
-        self.call(again, |mut connection| async move {
-            connection.send_packed_command(command).await
-        })
+        self.call(
+            again,
+            |mut connection| async move { connection.send_packed_command(command).await },
+        )
         .await
     }
 

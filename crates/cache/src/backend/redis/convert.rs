@@ -50,9 +50,7 @@ pub(crate) fn reply_of(value: Value) -> Result<Reply> {
         Value::BulkString(bytes) => Reply::Bytes(bytes.into()),
         Value::SimpleString(text) => Reply::Bytes(text.into()),
         Value::Okay => Reply::Bytes(Bytes::from_static(b"OK")),
-        Value::Array(parts) => {
-            Reply::List(parts.into_iter().map(reply_of).collect::<Result<_>>()?)
-        }
+        Value::Array(parts) => Reply::List(parts.into_iter().map(reply_of).collect::<Result<_>>()?),
         Value::ServerError(error) => return Err(server_error(&error)),
         _ => return Err(Error::protocol("a value of RESP3")),
     })

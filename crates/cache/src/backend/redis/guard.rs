@@ -30,9 +30,18 @@ pub(crate) type Fault = &'static str;
 enum At {
     Kind,
     /// In the text of a status or error: bytes so far, whether the last was CR.
-    Line { len: usize, cr: bool },
+    Line {
+        len: usize,
+        cr: bool,
+    },
     /// In a number: what it is for, its value, digits, its sign, whether the last byte was CR.
-    Number { kind: u8, value: u64, digits: usize, minus: bool, cr: bool },
+    Number {
+        kind: u8,
+        value: u64,
+        digits: usize,
+        minus: bool,
+        cr: bool,
+    },
     /// In a bulk string: bytes to come.
     Bulk(u64),
     /// In the two bytes after one: how many came.

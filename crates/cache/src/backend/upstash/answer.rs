@@ -122,14 +122,18 @@ mod tests {
             (r#"{"result":7}"#, Reply::Int(7)),
             (r#"{"result":"OK"}"#, Reply::Bytes("OK".into())),
             (r#"{"result":"aGk="}"#, Reply::Bytes("hi".into())),
-            (r#"{"result":["aGk=",null]}"#, Reply::List(vec![Reply::Bytes("hi".into()), Reply::Nil])),
+            (
+                r#"{"result":["aGk=",null]}"#,
+                Reply::List(vec![Reply::Bytes("hi".into()), Reply::Nil]),
+            ),
         ];
         for (body, reply) in cases {
             assert_eq!(one(body.as_bytes()).expect(body), reply);
         }
         assert!(matches!(one(br#"{"error":"ERR x"}"#), Err(Error::Refused { .. })));
         assert!(matches!(one(br#"{"error":"Unauthorized"}"#), Err(Error::Denied { .. })));
-        for body in ["{}", "[]", "7", r#"{"result":1.5}"#, r#"{"result":{}}"#, r#"{"result":"?"}"#] {
+        for body in ["{}", "[]", "7", r#"{"result":1.5}"#, r#"{"result":{}}"#, r#"{"result":"?"}"#]
+        {
             assert!(matches!(one(body.as_bytes()), Err(Error::Protocol { .. })), "{body}");
         }
         let deep = format!(r#"{{"result":{}{}}}"#, "[".repeat(20), "]".repeat(20));

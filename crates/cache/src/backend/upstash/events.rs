@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn events_come_out_whole_however_they_are_cut() {
-        let text = b": hello\ndata: subscribe,c,1\n\ndata: message,c,a,b\r\n\r\ndata:x\ndata: y\n\n";
+        let text =
+            b": hello\ndata: subscribe,c,1\n\ndata: message,c,a,b\r\n\r\ndata:x\ndata: y\n\n";
         for piece in 1..text.len() {
             let mut events = Events::default();
             let found: Vec<Vec<u8>> =
