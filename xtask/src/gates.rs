@@ -1,7 +1,7 @@
 //! The gates of `cargo xtask ci` that run other programs.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -38,6 +38,7 @@ pub fn clippy() -> Result<()> {
 
 /// Every crate with every feature, doc tests, and the crash lanes at full speed.
 pub fn test() -> Result<()> {
+    redis_server();
     if answers(cargo().args(["nextest", "--version"])) {
         run_cargo(&["nextest", "run", "--workspace", "--all-features"])?;
     } else {
@@ -45,6 +46,33 @@ pub fn test() -> Result<()> {
     }
     run_cargo(&["test", "--workspace", "--all-features", "--doc"])?;
     run_cargo(&["test", "--release", "-p", "cairn-tests"])
+}
+
+/// Tests of caches want a real Redis. It is installed where that is allowed; elsewhere they skip
+/// and say so, and nothing fails here.
+fn redis_server() {
+    const HOW: &str = "tests that need it will skip; on Debian: `apt-get install redis-server`";
+    let is_there = || answers(Command::new("redis-server").arg("--version"));
+    if is_there() {
+        return;
+    }
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !is_root || !answers(Command::new("apt-get").arg("--version")) {
+        println!("redis-server is not installed, and we may not install it: {HOW}");
+        return;
+    }
+    // The package would start a server of its own at once; the tests start theirs themselves.
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-q", "--no-install-recommends", "redis-server"]);
+    install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    match run(&mut install) {
+        Ok(()) if is_there() => println!("redis-server was installed for the tests"),
+        Ok(()) => println!("redis-server was installed and does not start: {HOW}"),
+        Err(error) => println!("redis-server could not be installed ({error:#}): {HOW}"),
+    }
 }
 
 /// The first of the README's two commands; the second is `cargo xtask test`.

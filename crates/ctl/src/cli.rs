@@ -1,6 +1,7 @@
 //! Arguments.
 
 pub mod auth;
+pub mod cache;
 pub mod keys;
 pub mod lock;
 pub mod proof;
@@ -133,6 +134,9 @@ pub enum Command {
     Lease(keys::Lease),
     /// Run a command while holding a lock that no paused holder can write past.
     Lock(lock::Lock),
+    /// Caches in front of stores: Redis, Upstash.
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Give up the past before a revision.
     Compact {
         /// Oldest revision that can be read afterwards.

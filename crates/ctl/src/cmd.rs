@@ -4,6 +4,7 @@ mod app_sessions;
 mod auth;
 mod backup;
 mod bench;
+mod cache;
 mod check;
 mod keys;
 mod lease;
@@ -64,6 +65,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Lock(args) => lock::run(cli, args, out),
+        Command::Cache(command) => cache::run(cli, command, out),
         Command::Compact { revision } => lease::compact(cli, *revision, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),

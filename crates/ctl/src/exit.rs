@@ -73,7 +73,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
         let file = cause.downcast_ref::<cairndb::vfs::Error>().map(cairndb::vfs::Error::kind);
         let keys = cause.downcast_ref::<cairndb::keys::Error>().map(cairndb::keys::Error::kind);
         let auth = cause.downcast_ref::<cairndb::auth::Error>().map(cairndb::auth::Error::kind);
-        if let Some(kind) = engine.or(keys).or(log).or(file).or(auth) {
+        let cache = cause.downcast_ref::<cairn_cache::Error>().map(cairn_cache::Error::kind);
+        if let Some(kind) = engine.or(keys).or(log).or(file).or(auth).or(cache) {
             return match kind {
                 ErrorKind::NotFound => 1,
                 ErrorKind::Invalid | ErrorKind::Conflict => 2,

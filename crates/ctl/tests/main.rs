@@ -1,6 +1,7 @@
 //! The `cairn` command as a user runs it: pipes, exit codes, kill -9, a second process.
 
 mod auth;
+mod cache;
 mod kernel;
 mod keys;
 mod locks;

@@ -1,0 +1,240 @@
+//! Servers that are not there, do not answer, or answer nonsense: typed errors in bounded time,
+//! never a panic.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cairn_cache::backend::*;
+use cairn_cache::{Error, RedisClient};
+use cairndb::vfs::{ManualClock, SeededRng};
+
+use crate::block_on;
+use crate::redis_server::RedisServer;
+use crate::rest_endpoint::{Fault, RestEndpoint, TOKEN};
+use crate::suite::{redis, upstash};
+
+/// A server that answers whatever it is asked with the same bytes, then hangs up or stays silent.
+fn fake(answer: Vec<u8>, hangs_up: bool) -> RedisCache {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = [0; 4096];
+            let _any = stream.read(&mut asked);
+            let _gone = stream.write_all(&answer);
+            if !hangs_up {
+                open.push(stream);
+            }
+        }
+    });
+    let config = RedisConfig { timeout: Duration::from_millis(200) };
+    RedisCache::new(&format!("redis://127.0.0.1:{port}"), config).expect("an address")
+}
+
+#[test]
+fn malformed_resp_is_a_typed_error() {
+    let cases: &[&[u8]] = &[
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"$99999999999\r\n",
+        b"*2147483647\r\n",
+        b"$-5\r\nx",
+        b":12x\r\n",
+        b"%1\r\n+a\r\n+b\r\n",
+        &[0xff; 64],
+        b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
+    ];
+    block_on(async {
+        for case in cases {
+            let error = fake(case.to_vec(), false).get(b"k").await.expect_err("refused");
+            assert!(matches!(error, Error::Protocol { .. }), "{case:?}: {error}");
+        }
+    });
+}
+
+#[test]
+fn truncated_resp_is_no_answer() {
+    let whole = b"$30\r\n00000000000000000007vnine byte\r\n";
+    block_on(async {
+        for cut in 0..whole.len() {
+            let error = fake(whole[..cut].to_vec(), true).get(b"k").await.expect_err("cut");
+            let is_typed = matches!(
+                error,
+                Error::Connect { .. } | Error::Timeout { .. } | Error::Protocol { .. }
+            );
+            assert!(is_typed, "{cut}: {error}");
+        }
+        let whole = fake(whole.to_vec(), false).get(b"k").await.expect("whole").expect("ours");
+        assert_eq!(whole.revision, 7);
+        let silent = fake(b"$30\r\n000".to_vec(), false).get(b"k").await.expect_err("silent");
+        assert!(matches!(silent, Error::Timeout { .. }), "{silent}");
+    });
+}
+
+#[test]
+fn random_resp_never_panics() {
+    let rng = SeededRng::new(11);
+    block_on(async {
+        for _ in 0..40 {
+            let alphabet = b"+-:$*\r\n01234567890OKvt";
+            let len = rng.below(60) as usize;
+            let bytes: Vec<u8> =
+                (0..len).map(|_| alphabet[rng.below(alphabet.len() as u64) as usize]).collect();
+            let cache = fake(bytes, true);
+            let _either = cache.get(b"k").await;
+            let _either = cache.mget(&["k".into(), "l".into()]).await;
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_or_paused_costs_the_time_limit() {
+    let Some(mut server) = RedisServer::start() else { return };
+    let config = RedisConfig { timeout: Duration::from_millis(200) };
+    let cache = RedisCache::new(&server.url(), config).expect("an address");
+    block_on(async {
+        cache.ping().await.expect("answers");
+        server.pause();
+        let start = Instant::now();
+        let error = cache.get(b"k").await.expect_err("paused");
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+        server.resume();
+        cache.ping().await.expect("answers again");
+        server.kill();
+        let error = cache.get(b"k").await.expect_err("killed");
+        assert!(matches!(error, Error::Connect { .. }), "{error}");
+        server.restart();
+        cache.ping().await.expect("a new connection is made");
+        let wrote = cache.set_if_newer(b"k", "v".into(), 1, Duration::from_secs(9)).await;
+        assert_eq!(wrote.expect("the script is sent again"), Written::Yes);
+    });
+}
+
+#[test]
+fn a_subscription_lives_through_a_restart_and_says_that_there_was_a_gap() {
+    let Some(mut server) = RedisServer::start() else { return };
+    let cache = redis(&server);
+    block_on(async {
+        let mut listening = cache.subscribe("c").await.expect("subscribes");
+        server.kill();
+        server.restart();
+        let patient = Duration::from_secs(20);
+        let gap = tokio::time::timeout(patient, listening.next()).await.expect("in time");
+        assert_eq!(gap, Some(Delivery::Gap));
+        while cache.publish("c", "after".into()).await.ok() != Some(1) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        loop {
+            match tokio::time::timeout(patient, listening.next()).await.expect("in time") {
+                Some(Delivery::Message(message)) => break assert_eq!(message, "after"),
+                other => assert_eq!(other, Some(Delivery::Gap)),
+            }
+        }
+    });
+}
+
+#[test]
+fn passwords_are_checked_and_never_shown() {
+    let Some(server) = RedisServer::start_with(Some("s3cret-word")) else { return };
+    block_on(async {
+        let cache = redis(&server);
+        cache.ping().await.expect("the right password");
+        assert!(!format!("{cache:?} {}", cache.describe()).contains("s3cret-word"));
+        for url in ["redis://127.0.0.1", "redis://:wrong@127.0.0.1"] {
+            let client = RedisClient::new(&format!("{url}:{}", server.port())).expect("an address");
+            let error = client.get(b"k").await.expect_err("not let in");
+            assert!(matches!(error, Error::Denied { .. }), "{error}");
+        }
+    });
+}
+
+#[test]
+fn addresses_that_are_none_are_refused_without_repeating_them() {
+    for url in
+        ["", "redis", "ftp://h", "redis://u:hidden@", "redis://u:hidden@h:port", "https://hidden"]
+    {
+        let error = RedisClient::new(url).expect_err(url);
+        assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
+        assert!(!error.to_string().contains("hidden"), "{error}");
+    }
+    for url in ["redis-sentinel://h/main", "redis-cluster://h", "redis+cluster://h"] {
+        let error = RedisClient::new(url).expect_err(url);
+        assert!(matches!(error, Error::Unsupported { .. }), "{url}: {error}");
+    }
+    for url in ["http://example.org", "https://", "ftp://h", "https://user:hidden@h"] {
+        let error = RedisClient::with_token(url, "t").expect_err(url);
+        assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
+    }
+    assert!(RedisClient::with_token("https://h", "a\nb").is_err());
+}
+
+#[test]
+fn spoilt_rest_answers_are_tried_again_or_typed() {
+    let Some(server) = RedisServer::start() else { return };
+    let endpoint = RestEndpoint::start(server.port());
+    let cache = upstash(&endpoint);
+    block_on(async {
+        cache.set_plain(b"k", "v".into(), None).await.expect("writes");
+        endpoint.spoil(&[Fault::Busy, Fault::Cut]);
+        let before = endpoint.request_count();
+        assert_eq!(cache.get_plain(b"k").await.expect("third attempt").as_deref(), Some(&b"v"[..]));
+        assert_eq!(endpoint.request_count() - before, 3);
+        endpoint.spoil(&[Fault::Busy; 3]);
+        let error = cache.get_plain(b"k").await.expect_err("three times");
+        assert!(matches!(error, Error::Connect { .. }), "{error}");
+        for fault in [Fault::NoJson, Fault::Endless] {
+            endpoint.spoil(&[fault]);
+            let error = cache.get_plain(b"k").await.expect_err("nonsense");
+            assert!(matches!(error, Error::Protocol { .. }), "{fault:?}: {error}");
+        }
+        endpoint.spoil(&[Fault::Busy]);
+        cache.publish("c", "once".into()).await.expect_err("a message is never sent twice");
+        let stranger = UpstashCache::new(&endpoint.url(), "wrong", UpstashConfig::default());
+        let error = stranger.expect("an address").ping().await.expect_err("not let in");
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(!format!("{cache:?}").contains(TOKEN));
+    });
+}
+
+#[test]
+fn jumps_of_the_clock_neither_end_nor_lengthen_a_life() {
+    let clock = Arc::new(ManualClock::default());
+    let cache = MemoryCache::new(MemoryConfig { clock: clock.clone(), ..MemoryConfig::default() });
+    block_on(async {
+        let life = Duration::from_secs(10);
+        cache.set_if_newer(b"k", "v".into(), 1, life).await.expect("writes");
+        for jump in [0, i64::MAX / 2, -5, 1] {
+            clock.set(cairndb::types::Timestamp::from_micros(jump));
+            assert!(cache.get(b"k").await.expect("answers").is_some(), "{jump}");
+        }
+        clock.advance(life - Duration::from_micros(1));
+        assert!(cache.get(b"k").await.expect("answers").is_some());
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(cache.get(b"k").await.expect("answers"), None);
+    });
+}
+
+#[test]
+fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
+    let bytes_max = 100_000;
+    let cache = MemoryCache::new(MemoryConfig { bytes_max, ..MemoryConfig::default() });
+    block_on(async {
+        let life = Duration::from_secs(10);
+        for number in 0..2000_u64 {
+            let key = format!("k{number}");
+            cache.set_if_newer(key.as_bytes(), vec![0; 500].into(), 1, life).await.expect("writes");
+            assert!(cache.len() <= bytes_max);
+            if number > 0 {
+                assert!(
+                    cache.get(b"k0").await.expect("answers").is_some(),
+                    "asked for all the time"
+                );
+            }
+        }
+        cache.set_plain(b"huge", vec![0; 200_000].into(), None).await.expect("writes");
+        assert!(cache.len() <= bytes_max, "not even one entry is over it");
+    });
+}

@@ -1,0 +1,225 @@
+//! The hybrid store: no stale read, no error of the cache's making, no storm on the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cairn_cache::backend::*;
+use cairn_cache::*;
+use cairndb::log::LogConfig;
+use cairndb::prelude::*;
+
+use crate::block_on;
+
+pub const PATIENT: Duration = Duration::from_secs(20);
+
+/// An engine with one keyspace, in a directory that goes with the test.
+pub fn engine() -> (tempfile::TempDir, Engine, Keyspace) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
+    let engine = Engine::open_with(dir.path().join("data"), config).expect("opens");
+    engine.create_keyspace("k").expect("creates");
+    let keyspace = engine.keyspace("k").expect("there");
+    (dir, engine, keyspace)
+}
+
+pub fn memory() -> Arc<MemoryCache> {
+    Arc::new(MemoryCache::default())
+}
+
+/// Waits until something is so.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..4000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn a_write_past_the_cache_is_seen_by_the_next_read() {
+    let (_dir, engine, keyspace) = engine();
+    block_on(async {
+        let cached = HybridStore::new(keyspace.clone(), memory(), HybridOptions::default());
+        cached.put("a", "1").await.expect("writes");
+        assert_eq!(cached.get(b"a").await.expect("reads"), Some("1".into()));
+        assert_eq!(cached.stats().local_hits, 1, "what was written is remembered");
+        keyspace.put("a", "2").expect("writes");
+        assert_eq!(cached.get(b"a").await.expect("reads"), Some("2".into()));
+        keyspace.put("other", "x").expect("writes");
+        assert_eq!(cached.get_local(b"a").expect("reads"), Some(Some("2".into())), "still newest");
+        keyspace.delete("a").expect("deletes");
+        assert_eq!(cached.get(b"a").await.expect("reads"), None);
+        keyspace.put("a", "2").expect("writes");
+        assert_eq!(cached.get(b"a").await.expect("reads"), Some("2".into()));
+        assert!(cached.delete("a").await.expect("deletes"));
+        assert!(!cached.delete("a").await.expect("deletes"));
+        assert_eq!(cached.get(b"a").await.expect("reads"), None);
+        assert_eq!(cached.stats().stale_refused, 3);
+        assert!(engine.revision() > 1);
+    });
+}
+
+#[test]
+fn that_a_key_is_absent_is_remembered_until_it_comes() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let cached = HybridStore::new(keyspace.clone(), memory(), HybridOptions::default());
+        assert_eq!(cached.get(b"none").await.expect("reads"), None);
+        assert_eq!(cached.get(b"none").await.expect("reads"), None);
+        let stats = cached.stats();
+        assert_eq!((stats.misses, stats.local_hits, stats.absent), (1, 1, 2));
+        keyspace.put("none", "here").expect("writes");
+        assert_eq!(cached.get(b"none").await.expect("reads"), Some("here".into()));
+    });
+}
+
+#[test]
+fn a_dropped_keyspace_is_gone_from_the_cache() {
+    let (_dir, engine, keyspace) = engine();
+    block_on(async {
+        let cache = memory();
+        let cached = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        let reader = CacheReader::new(cache, "default", "k", PATIENT);
+        until("the backend is up", || cached.is_backend_up()).await;
+        let revision = cached.put("a", "1").await.expect("writes");
+        assert!(cached.settled(revision, PATIENT).await);
+        let known = reader.get(b"a").await.expect("reads");
+        assert_eq!(known.answer, Lookup::Value("1".into()));
+        let epochs = cached.stats().epochs;
+        engine.drop_keyspace("k").expect("drops");
+        assert_eq!(cached.get(b"a").await.expect("reads"), None);
+        until("a new epoch", || cached.stats().epochs > epochs).await;
+        assert_ne!(reader.get(b"a").await.expect("reads").answer, Lookup::Value("1".into()));
+    });
+}
+
+#[test]
+fn values_over_the_limit_are_read_and_not_remembered() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let cache = memory();
+        let options = HybridOptions { value_len_max: 100, ..HybridOptions::default() };
+        let cached = HybridStore::new(keyspace, cache.clone(), options);
+        until("the backend is up", || cached.is_backend_up()).await;
+        let small = cached.put("a", "small").await.expect("writes");
+        assert!(cached.settled(small, PATIENT).await);
+        let large = Bytes::from(vec![7; 101]);
+        let revision = cached.put("a", large.clone()).await.expect("writes");
+        for _ in 0..2 {
+            assert_eq!(cached.get(b"a").await.expect("reads").as_ref(), Some(&large));
+        }
+        assert_eq!(cached.stats().local_hits, 0);
+        assert!(cached.settled(revision, PATIENT).await);
+        let reader = CacheReader::new(cache, "default", "k", PATIENT);
+        let known = reader.get(b"a").await.expect("reads");
+        assert_eq!(known.answer, Lookup::Unknown, "the small one would be old");
+    });
+}
+
+#[test]
+fn the_local_tier_keeps_its_budget() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let options = HybridOptions { local_len_max: 50_000, ..HybridOptions::default() };
+        let cached = HybridStore::new(keyspace, memory(), options);
+        for number in 0..500 {
+            cached.put(format!("k{number}"), vec![0; 1000]).await.expect("writes");
+        }
+        let keys: Vec<String> = (0..500).map(|number| format!("k{number}")).collect();
+        let known =
+            keys.iter().filter(|key| cached.get_local(key.as_bytes()).expect("reads").is_some());
+        let count = known.count();
+        assert!(count > 0 && count <= 50, "{count}");
+    });
+}
+
+#[test]
+fn hostile_keys_reach_neither_each_other_nor_the_head() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let cache = memory();
+        let cached = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        let reader = CacheReader::new(cache, "default", "k", PATIENT);
+        let keys: &[&[u8]] = &[b"head", b":head", b"%3A", b":", b"\0", b"\r\n", b"\xff", b"*"];
+        until("the backend is up", || cached.is_backend_up()).await;
+        let mut last = 0;
+        for key in keys {
+            last = cached.put(key.to_vec(), key.to_vec()).await.expect("writes");
+        }
+        assert!(cached.settled(last, PATIENT).await);
+        for key in keys {
+            let known = reader.get(key).await.expect("reads");
+            assert_eq!(known.answer, Lookup::Value(Bytes::copy_from_slice(key)));
+            assert!(known.revision >= last && known.age < PATIENT);
+        }
+    });
+}
+
+#[test]
+fn a_reader_without_a_keeper_gets_an_error_and_not_an_old_value() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let cache = memory();
+        let bound = Duration::from_millis(1);
+        let strict = CacheReader::new(cache.clone(), "default", "k", bound);
+        assert!(matches!(strict.get(b"a").await, Err(Error::TooOld { age: None, .. })));
+        let cached = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        until("the backend is up", || cached.is_backend_up()).await;
+        let revision = cached.put("a", "1").await.expect("writes");
+        assert!(cached.settled(revision, PATIENT).await);
+        drop(cached);
+        // Nobody keeps it up to date any more: after the bound nothing is served.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let error = strict.get(b"a").await.expect_err("old");
+        assert!(matches!(error, Error::TooOld { .. }), "{error}");
+        assert!(flush_namespace(&*cache, "default").await.expect("flushes") >= 2);
+        assert_eq!(flush_namespace(&*cache, "default").await.expect("flushes"), 0);
+        assert!(flush_namespace(&*cache, "").await.is_err());
+    });
+}
+
+#[test]
+fn a_read_finds_its_way_to_readers_without_an_engine() {
+    let (_dir, _engine, keyspace) = engine();
+    keyspace.put("before", "1").expect("writes");
+    block_on(async {
+        let cache = memory();
+        let cached = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        let reader = CacheReader::new(cache, "default", "k", PATIENT);
+        until("the backend is up", || cached.is_backend_up()).await;
+        assert_eq!(reader.get(b"before").await.expect("reads").answer, Lookup::Unknown);
+        cached.get(b"before").await.expect("reads");
+        cached.get(b"never").await.expect("reads");
+        until("both are filled", || cached.stats().fills == 2).await;
+        let known = reader.get(b"before").await.expect("reads");
+        assert_eq!(known.answer, Lookup::Value("1".into()));
+        assert_eq!(reader.get(b"never").await.expect("reads").answer, Lookup::Absent);
+        assert_eq!(cached.stats().lag, 0);
+    });
+}
+
+/// Runs an example as its user would.
+#[cfg(all(feature = "redis", feature = "upstash"))]
+fn run_example(name: &str, url: Option<&str>) {
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "-p", "cairn-cache", "--all-features", "--example", name]);
+    command.env_remove("CAIRN_REDIS_URL");
+    let output = command.arg("--").args(url).output().expect("cargo starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let last = if url.is_none() && name == "redis_ttl" { "skipped" } else { "done" };
+    assert!(said.contains(last), "{said}");
+}
+
+#[cfg(all(feature = "redis", feature = "upstash"))]
+#[test]
+fn the_examples_run() {
+    run_example("redis_ttl", None);
+    run_example("hybrid_read_through", None);
+    let Some(server) = crate::redis_server::RedisServer::start() else { return };
+    run_example("redis_ttl", Some(&server.url()));
+    run_example("hybrid_read_through", Some(&server.url()));
+}
