@@ -148,7 +148,7 @@ impl Error {
             Self::Denied { .. } => ErrorKind::Denied,
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::LockTimeout { .. } => ErrorKind::Busy,
-            Self::LockLost { .. } => ErrorKind::Conflict,
+            Self::LockLost { .. } => ErrorKind::Unavailable,
             Self::SessionRecord { .. } | Self::InvalidMessage { .. } => ErrorKind::Corrupt,
             Self::TooFarBehind { .. } => ErrorKind::NotFound,
             Self::Engine(error) => error.kind(),

@@ -83,16 +83,6 @@ pub fn code(error: &anyhow::Error) -> u8 {
                 _ => 4,
             };
         }
-        if let Some(error) = cause.downcast_ref::<cairn_cache::Error>() {
-            return match error.kind() {
-                ErrorKind::NotFound => 1,
-                ErrorKind::Invalid => 2,
-                ErrorKind::Corrupt | ErrorKind::Unsupported => 3,
-                ErrorKind::Denied => 5,
-                // A lock that is lost is as one that is not to be had.
-                _ => 4,
-            };
-        }
         if let Some(kind) = proof_kind(cause) {
             return match kind {
                 ErrorKind::NotFound => 1,
