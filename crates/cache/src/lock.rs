@@ -17,6 +17,7 @@
 
 pub mod advisory;
 pub(crate) mod deadline;
+mod guard;
 pub(crate) mod name;
 mod place;
 mod renew;
