@@ -31,8 +31,8 @@ pub use name::LOCK_NAME_LEN_MAX;
 pub use renew::Renewer;
 
 use crate::{Fence, Result};
+pub use guard::{HeldLock, LockGuard, LockPlace};
 use name::{Area, QueueName};
-pub use place::{HeldLock, LockGuard, LockPlace};
 pub(crate) use place::{Place, end_what_is_over};
 
 /// Settings of locks and elections.
