@@ -240,18 +240,20 @@ impl Subscriber {
 
     /// Reads what the log has after the positions, a bounded number of updates.
     fn read_log(&mut self) -> Result<()> {
+        // What comes from now on is told by the channel, or seen at the next look.
         self.is_behind = false;
         for lane in 0..self.feed.lane_count() {
             let Some(position) = position(&mut self.read_to, lane) else { continue };
-            for _ in 0..READ_MAX {
+            let mut read = 0;
+            while read < READ_MAX {
                 let Some(update) = self.feed.next_after(lane, *position)? else { break };
                 *position = update.at;
                 self.stats.from_log += 1;
                 self.ready.push_back(update);
+                read += 1;
             }
+            self.is_behind |= read == READ_MAX;
         }
-        // There may be more: it is looked at again before anything is waited for.
-        self.is_behind = !self.ready.is_empty();
         Ok(())
     }
 }
