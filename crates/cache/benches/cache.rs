@@ -21,8 +21,8 @@ fn backend() -> (Arc<dyn CacheBackend>, &'static str) {
 }
 
 fn bench(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let runtime = { runtime }.build().expect("a runtime");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
     let dir = tempfile::tempdir().expect("a directory");
     let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
     let engine = Engine::open_with(dir.path().join("data"), config).expect("opens");

@@ -28,7 +28,7 @@ struct Truth {
 }
 
 fn deletes(step: u64) -> bool {
-    step % 7 == 0
+    step.is_multiple_of(7)
 }
 
 fn key(number: u64) -> Bytes {

@@ -31,9 +31,8 @@ impl Store {
     /// [`Error::Index`](crate::Error::Index), when the key is in tables and they cannot be read.
     pub fn key_revision(&self, space: StreamId, key: &[u8]) -> Result<Option<u64>> {
         self.read_at(0, |revision| {
-            self.index().with_version(space, key, revision, |version| {
-                version.map(|version| version.main)
-            })
+            self.index()
+                .with_version(space, key, revision, |version| version.map(|version| version.main))
         })
     }
 }

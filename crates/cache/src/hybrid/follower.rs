@@ -22,8 +22,9 @@ use crate::flight::Found;
 use crate::pace::spread;
 use crate::{Error, Result};
 
-/// Changes written at once.
+/// Changes written at once, and about how many bytes of them.
 const BATCH_MAX: usize = 1024;
+const BATCH_LEN_MAX: usize = 4 << 20;
 /// Pause between rounds, so that many small writes become one round.
 const GATHER: Duration = Duration::from_millis(1);
 /// How much of a time to live is left to chance, in percent.
@@ -128,19 +129,21 @@ async fn follow(core: &Core, mut now: Standing, ends: &mut Ends) -> Result<Stand
         // A keyspace was dropped, perhaps this one: no change says so for each key.
         return begin(core).await;
     }
-    let mut changes = Vec::new();
+    let mut pending = Pending::default();
     while now.watcher.next_revision() <= mark.revision {
         let batch = now.watcher.try_next().map_err(cairndb::engine::Error::from)?;
         let is_last = batch.is_none();
-        changes.extend(batch.into_iter().flat_map(|batch| changes_of(core, &now.head, batch)));
-        if changes.len() >= BATCH_MAX {
-            apply(core, &mut changes).await?;
+        for change in batch.into_iter().flat_map(|batch| changes_of(core, &now.head, batch)) {
+            pending.push(change);
+        }
+        if pending.is_full() {
+            apply(core, &mut pending).await?;
         }
         if is_last {
             break;
         }
     }
-    apply(core, &mut changes).await?;
+    apply(core, &mut pending).await?;
     fill(core, &now.head, ends).await?;
     let revision = now.watcher.next_revision() - 1;
     let head = Head { epoch: now.head.epoch.clone(), revision, time_us };
@@ -151,11 +154,29 @@ async fn follow(core: &Core, mut now: Standing, ends: &mut Ends) -> Result<Stand
     Ok(now)
 }
 
-async fn apply(core: &Core, changes: &mut Vec<Change>) -> Result<()> {
+/// Changes that go together.
+#[derive(Debug, Default)]
+struct Pending {
+    changes: Vec<Change>,
+    len: usize,
+}
+
+impl Pending {
+    fn push(&mut self, change: Change) {
+        self.len += change.value.as_ref().map_or(0, Bytes::len);
+        self.changes.push(change);
+    }
+
+    fn is_full(&self) -> bool {
+        self.changes.len() >= BATCH_MAX || self.len >= BATCH_LEN_MAX
+    }
+}
+
+async fn apply(core: &Core, pending: &mut Pending) -> Result<()> {
+    let Pending { changes, .. } = std::mem::take(pending);
     if !changes.is_empty() {
-        core.backend.apply(changes).await?;
+        core.backend.apply(&changes).await?;
         core.figures.changes.add(changes.len() as u64);
-        changes.clear();
     }
     Ok(())
 }
@@ -181,16 +202,16 @@ fn entry(core: &Core, head: &Head, key: &[u8], found: &Found) -> Change {
 
 /// Hands on what reads have found, as far as it is still so.
 async fn fill(core: &Core, head: &Head, ends: &mut Ends) -> Result<()> {
-    let mut changes = Vec::new();
-    while changes.len() < BATCH_MAX {
+    let mut pending = Pending::default();
+    while !pending.is_full() {
         let Ok(Fill { key, found }) = ends.fills.try_recv() else { break };
         if core.is_newest(&key, &found)? {
-            changes.push(entry(core, head, &key, &found));
+            pending.push(entry(core, head, &key, &found));
         }
     }
-    core.figures.fills.add(changes.len() as u64);
-    if !changes.is_empty() {
-        core.backend.apply(&changes).await?;
+    if !pending.changes.is_empty() {
+        core.backend.apply(&pending.changes).await?;
+        core.figures.fills.add(pending.changes.len() as u64);
     }
     Ok(())
 }
