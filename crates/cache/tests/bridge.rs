@@ -93,7 +93,7 @@ async fn mangle(cache: Arc<dyn CacheBackend>, seed: u64) {
             }
             _ => drop(cache.publish("out", message).await.expect("publishes")),
         }
-        if rng.next_u64() % 4 == 0 {
+        if rng.next_u64().is_multiple_of(4) {
             for message in late.drain(..) {
                 cache.publish("out", message).await.expect("publishes");
             }
