@@ -83,6 +83,52 @@ pub enum Error {
     /// Closed.
     #[error("the cache is closed")]
     Closed,
+    /// Something given that cannot be.
+    #[error("invalid {what}: {reason}")]
+    Invalid {
+        /// What.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A lock was not had in time.
+    #[error("lock {name:?} was not free within {timeout:?}")]
+    LockTimeout {
+        /// Its name.
+        name: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// A lock is not held any more.
+    #[error("lock {name:?} is not held with token {token} any more; take it again")]
+    LockLost {
+        /// Its name.
+        name: String,
+        /// The fencing token.
+        token: u64,
+    },
+    /// A session's record that cannot be used.
+    #[error("the session's record cannot be used: {cause}")]
+    SessionRecord {
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Messages that a subscriber wants are not in the log any more.
+    #[error(
+        "what came after {after} is gone from the log, which begins at {oldest}; read the state anew"
+    )]
+    TooFarBehind {
+        /// Where the subscriber stands.
+        after: u64,
+        /// What the log still has.
+        oldest: u64,
+    },
+    /// A message of a channel that is none of ours.
+    #[error("the message is not one of the bridge's: {what}")]
+    InvalidMessage {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The engine's.
     #[error(transparent)]
     Engine(#[from] cairndb::engine::Error),
@@ -100,11 +146,22 @@ impl Error {
             Self::Timeout { .. } | Self::Resting { .. } | Self::TooOld { .. } => ErrorKind::Busy,
             Self::Connect { .. } | Self::Protocol { .. } | Self::Closed => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::Denied,
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::LockTimeout { .. } => ErrorKind::Busy,
+            Self::LockLost { .. } => ErrorKind::Unavailable,
+            Self::SessionRecord { .. } | Self::InvalidMessage { .. } => ErrorKind::Corrupt,
+            Self::TooFarBehind { .. } => ErrorKind::NotFound,
             Self::Engine(error) => error.kind(),
         }
     }
 
     pub(crate) fn protocol(what: impl Into<String>) -> Self {
         Self::Protocol { what: what.into() }
+    }
+}
+
+impl From<cairndb::keys::Error> for Error {
+    fn from(error: cairndb::keys::Error) -> Self {
+        Self::Engine(error.into())
     }
 }

@@ -13,6 +13,16 @@ mod rest_endpoint;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod suite;
 
+mod bridge;
+#[cfg(feature = "redis")]
+mod bridge_redis;
+mod elections;
+mod limits;
+mod locks;
+mod power;
+mod sessions;
+mod shared;
+
 /// Runs a test's future on a runtime of its own.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cache;
 pub mod key;
 pub mod keys;
+pub mod lock;
 pub mod proof;
 
 use std::path::PathBuf;
@@ -132,6 +133,21 @@ pub enum Command {
     /// Leases: keys that go away with their holder.
     #[command(subcommand)]
     Lease(keys::Lease),
+    /// Run a command while holding a lock that no paused holder can write past.
+    ///
+    /// The store is opened only for moments: to take the lock, to renew its lease every third of
+    /// the time to live, and to release it. In between others can open it, the command itself too;
+    /// commands of `cairn` that run under the lock wait up to 2 seconds for such a moment to pass.
+    /// While another program keeps the store open for writing, the lock cannot be taken or renewed.
+    ///
+    /// The command finds the lock's name in CAIRN_LOCK, its keyspace in CAIRN_LOCK_KEYSPACE and the
+    /// fencing token in CAIRN_FENCE; `cairn put --fenced`, `cairn del --fenced` and
+    /// `cairn txn --fenced` write only while the lock is held.
+    /// When the lease is lost the command is killed, but not what it has started itself.
+    ///
+    /// The exit code is the command's, or 128 and its signal; 4 when the lock was not free in time,
+    /// or was lost.
+    Lock(lock::Lock),
     /// Caches in front of stores: Redis, Upstash.
     #[command(subcommand)]
     Cache(cache::Cache),

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod app_sessions;
 mod auth;
 mod backup;
 mod bench;
@@ -9,6 +10,7 @@ mod erase;
 mod key;
 mod keys;
 mod lease;
+pub mod lock;
 mod proof;
 mod read;
 mod repair;
@@ -30,6 +32,7 @@ use cairndb::engine::auth::encryption_key;
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
 
+use crate::cli::auth::Session;
 use crate::cli::{Cli, Command};
 
 /// Runs the command.
@@ -64,12 +67,14 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Txn(args) => txn::txn(cli, args, out),
         Command::Lease(command) => lease::lease(cli, command, out),
         Command::Compact { revision, clean } => lease::compact(cli, *revision, *clean, out),
+        Command::Lock(args) => lock::run(cli, args, out),
         Command::Cache(command) => cache::run(cli, command, out),
         Command::Keyspaces { command } => lease::keyspaces(cli, command.as_ref(), out),
         Command::Auth(command) => auth::auth(cli, command, out),
         Command::User(command) => auth::users::run(cli, command, out),
         Command::Role(command) => auth::roles::run(cli, command, out),
         Command::Apikey(command) => auth::api_keys::run(cli, command, out),
+        Command::Session(Session::App(args)) => app_sessions::run(cli, args, out),
         Command::Session(command) => auth::sessions::run(cli, command, out),
         Command::Login(args) => auth::sessions::login(cli, args, out),
         Command::Key(command) => key::run(cli, command, out),
@@ -123,9 +128,17 @@ fn open(cli: &Cli) -> Result<Engine> {
 /// Opens the store for writing without asking who wants it.
 fn open_unchecked(cli: &Cli) -> Result<Engine> {
     let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
-    let engine = options(cli, vfs, config(cli))?
-        .open()
-        .with_context(|| format!("opening {}", cli.store.display()))?;
+    let vfs = Arc::new(vfs);
+    let open = || {
+        let opened = options(cli, vfs.clone(), config(cli))?.open();
+        opened.with_context(|| format!("opening {}", cli.store.display()))
+    };
+    // Under a lock of this store others open it for moments only, which are waited for.
+    let engine = if lock::is_under_lock() {
+        lock::moment::patiently(lock::STORE_WAIT, open)?
+    } else {
+        open()?
+    };
     let report = engine.log().recovery_report();
     if let (Some((segment, position)), Some(cause)) = (report.cut_at, &report.cut_cause) {
         let len = report.cut_len;
@@ -150,12 +163,12 @@ fn open_following(cli: &Cli) -> Result<(Engine, auth::gate::Pass)> {
 fn open_read_only_unchecked(cli: &Cli, dir: &std::path::Path) -> Result<Engine> {
     let opening = || format!("opening {}", dir.display());
     let vfs = StdVfs::open(dir).with_context(opening)?;
-    options(cli, vfs, config(cli))?.open_read_only().with_context(opening)
+    options(cli, Arc::new(vfs), config(cli))?.open_read_only().with_context(opening)
 }
 
 /// How stores are opened: with the key of an encrypted one, when it is given.
-fn options(cli: &Cli, vfs: StdVfs, config: LogConfig) -> Result<EngineOptions> {
-    let mut options = Engine::options().log(Log::options().vfs(Arc::new(vfs)).config(config));
+fn options(cli: &Cli, vfs: Arc<StdVfs>, config: LogConfig) -> Result<EngineOptions> {
+    let mut options = Engine::options().log(Log::options().vfs(vfs).config(config));
     for key in auth::sources::encryption_keys(&cli.access)? {
         options = options.encrypted_by(&key)?;
     }

@@ -38,6 +38,23 @@ impl std::fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
+/// A command that was run for the caller ended with this code, other than 0.
+#[derive(Debug)]
+pub struct Passed(pub u8);
+
+impl std::fmt::Display for Passed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the command ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Passed {}
+
+/// The code to pass on without a word, if there is one.
+pub fn passed(error: &anyhow::Error) -> Option<u8> {
+    error.downcast_ref().map(|Passed(code)| *code)
+}
+
 /// The exit code for an error: 1 not found, 2 usage, 3 damaged, 4 unavailable, 5 not allowed.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -46,6 +63,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<NotFound>() {
             return 1;
+        }
+        if cause.is::<crate::cmd::lock::Unavailable>() {
+            return 4;
         }
         let engine =
             cause.downcast_ref::<cairndb::engine::Error>().map(cairndb::engine::Error::kind);

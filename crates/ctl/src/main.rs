@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     match cmd::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if exit::passed(&error).is_some() => {
+            ExitCode::from(exit::passed(&error).expect("it was just there"))
+        }
         Err(error) => {
             anstream::eprintln!("cairn: {error:#}");
             ExitCode::from(exit::code(&error))

@@ -5,6 +5,7 @@ mod cache;
 mod erasure;
 mod kernel;
 mod keys;
+mod locks;
 mod proofs;
 
 use std::io::{BufRead, BufReader, Write};

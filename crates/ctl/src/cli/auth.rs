@@ -240,6 +240,8 @@ pub enum Session {
         /// User.
         user: String,
     },
+    /// Sessions that an application keeps for its own users, in a keyspace.
+    App(super::lock::AppSessions),
 }
 
 /// `cairn login`.

@@ -40,6 +40,9 @@ pub struct Put {
     /// Print the value before.
     #[arg(long)]
     pub prev: bool,
+    /// Write only while the lock is held that `cairn lock` runs this command under.
+    #[arg(long)]
+    pub fenced: bool,
     #[command(flatten)]
     pub space: Space,
 }
@@ -74,6 +77,9 @@ pub struct Del {
     pub prev: bool,
     #[command(flatten)]
     pub selection: Selection,
+    /// Write only while the lock is held that `cairn lock` runs this command under.
+    #[arg(long)]
+    pub fenced: bool,
     #[command(flatten)]
     pub space: Space,
 }
@@ -157,6 +163,9 @@ pub struct Txn {
     /// "success":[{"put":{"key":K,"value":V}},{"delete":{"key":K}},{"get":{"key":K}}],
     /// "failure":[...]}; "prefix":true makes a key a prefix, {"txn":{...}} nests.
     pub file: Option<PathBuf>,
+    /// Write only while the lock is held that `cairn lock` runs this command under.
+    #[arg(long)]
+    pub fenced: bool,
     #[command(flatten)]
     pub space: Space,
 }

@@ -63,7 +63,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<()> {
             prev_kv: args.prev,
             ..request(&space, args, args.key.clone().into_bytes(), value)
         };
-        let answer = space.put_with(put)?;
+        let answer = put_one(args, &engine, &space, put)?;
         if cli.json {
             let previous = answer.prev_kv.as_ref().map(show::value_of);
             line(out, json!({ "revision": answer.revision, "prev_kv": previous }))?;
@@ -76,6 +76,19 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<()> {
         out.flush()?;
     }
     Ok(engine.close()?)
+}
+
+/// Writes one key, under the fence when that was asked for.
+fn put_one(
+    args: &Put,
+    engine: &Engine,
+    space: &Keyspace,
+    put: keys::Put,
+) -> Result<keys::PutResponse> {
+    if args.fenced {
+        return Ok(super::lock::fence(engine)?.with_fence(|planner| planner.put(&put))?);
+    }
+    Ok(space.put_with(put)?)
 }
 
 fn request(space: &Keyspace, args: &Put, key: Vec<u8>, value: Vec<u8>) -> keys::Put {
@@ -106,8 +119,8 @@ fn put_lines(
         let tab = tab.with_context(|| format!("line {number} has no tab between key and value"))?;
         let (key, value) = (content[..tab].to_vec(), content[tab + 1..].to_vec());
         let put = request(space, args, key, value);
-        if cli.json {
-            let answer = space.put_with(put)?;
+        if cli.json || args.fenced {
+            let answer = put_one(args, engine, space, put)?;
             line(out, json!({ "revision": answer.revision }))?;
             out.flush()?;
         } else {
@@ -160,7 +173,11 @@ pub fn del(cli: &Cli, args: &Del, out: &mut impl Write) -> Result<()> {
     let range = range_of(&args.key, &args.selection);
     let single = range.is_single();
     let delete = DeleteRange { prev_kv: args.prev, ..DeleteRange::new(space.stream(), range) };
-    let answer = engine.keys().delete(&delete)?;
+    let answer = if args.fenced {
+        super::lock::fence(&engine)?.with_fence(|planner| planner.delete(&delete))?
+    } else {
+        engine.keys().delete(&delete)?
+    };
     if cli.json {
         let previous: Vec<_> = answer.prev_kvs.iter().map(show::value_of).collect();
         let (deleted, revision) = (answer.deleted, answer.revision);

@@ -29,7 +29,12 @@ pub fn txn(cli: &Cli, args: &Arguments, out: &mut impl Write) -> Result<()> {
     let engine = open(cli)?;
     engine.maintain()?;
     let space = super::keys::writable(&engine, &args.space)?;
-    let answer = engine.txn(&parse(&space, &value)?)?;
+    let txn = parse(&space, &value)?;
+    let answer = if args.fenced {
+        super::lock::fence(&engine)?.with_fence(|planner| planner.txn(&txn))?
+    } else {
+        engine.txn(&txn)?
+    };
     line(out, answer_value(&answer))?;
     out.flush()?;
     Ok(engine.close()?)

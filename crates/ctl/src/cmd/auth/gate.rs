@@ -149,6 +149,14 @@ fn asked(cli: &Cli, engine: &Engine) -> Result<Option<Asked>> {
             Some(key) => vec![(Read, selected(&args.space, key, &args.selection)?)],
             None => vec![(Read, range(&args.space, &Range::all())?)],
         },
+        Command::Lock(args) => {
+            let resource = Resource::Keyspace(KeyspaceName::new(&args.keyspace)?);
+            let missing = engine.keyspace(&args.keyspace).is_err();
+            let action = if args.command.is_empty() { Read } else { Write };
+            let mut asked = vec![(action, resource.clone())];
+            asked.extend((missing && action == Write).then_some((Manage, resource)));
+            asked
+        }
         Command::Keyspaces { command: None | Some(Keyspaces::List) } => {
             admin(Read, AdminArea::Status)
         }

@@ -15,6 +15,8 @@ use crate::cmd::line;
 pub fn run(cli: &Cli, command: &Session, out: &mut impl Write) -> Result<()> {
     let desk = Desk::open(cli)?;
     match command {
+        // They are kept by somebody else and dispatched before.
+        Session::App(_) => {}
         Session::Revoke { id } => {
             let id = SessionId::parse(id).context("this is no session; `cairn session list`")?;
             desk.handle.revoke_session(id)?;
