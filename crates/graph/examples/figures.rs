@@ -1,0 +1,106 @@
+//! Figures on a graph of 100,000 vertices and a million edges: loading, neighbours, paths.
+//! `cargo run --release -p cairn-graph --example figures -- [EDGES] [sorted]`
+
+use std::time::{Duration, Instant};
+
+use cairn_graph::{Direction, Graph, ImportOptions, Label, PathOptions, Vertex, VertexId};
+use cairndb::prelude::*;
+
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 31)
+}
+
+fn vertex(number: u64) -> VertexId {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&mix(number + 1).to_be_bytes());
+    bytes[8..].copy_from_slice(&mix(number + (1 << 40)).to_be_bytes());
+    VertexId::from_bytes(bytes)
+}
+
+fn each(what: &str, count: u64, spent: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
+    let micros = spent.as_secs_f64() * 1e6 / count as f64;
+    println!("{what}: {micros:.2} us each");
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let edges: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
+    let is_sorted = std::env::args().nth(2).is_some();
+    let vertices = (edges / 10).max(10);
+    let dir = tempfile::tempdir_in(".")?;
+    let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
+    let engine = Engine::open_with(dir.path().join("data"), config)?;
+    let graph = Graph::open(&engine, "figures")?;
+    let start = Instant::now();
+    for first in (0..vertices).step_by(5_000) {
+        graph.transact(|tx| {
+            (first..(first + 5_000).min(vertices))
+                .try_for_each(|number| tx.add_vertex(&Vertex::new(vertex(number)).label("node")?))
+        })?;
+    }
+    each("add vertices, 5,000 a commit", vertices, start.elapsed());
+
+    let mut rows = String::from("src,dst,weight:int\n");
+    for number in 0..edges {
+        let src = if is_sorted { number / 10 } else { mix(number) % vertices };
+        let (dst, weight) = (mix(number + edges) % vertices, number % 100);
+        rows.push_str(&format!("{},{},{weight}\n", vertex(src), vertex(dst)));
+    }
+    let columns = cairn_graph::EdgeColumns {
+        src: "src".into(),
+        dst: "dst".into(),
+        label: Label::new("knows")?,
+        label_column: None,
+        id: None,
+    };
+    let start = Instant::now();
+    let report =
+        graph.import_edges(rows.as_bytes(), &columns, &ImportOptions::default(), &mut |_| {})?;
+    let spent = start.elapsed();
+    each("import edges from CSV, buffered", edges, spent);
+    #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
+    let rate = edges as f64 / spent.as_secs_f64() / 1e3;
+    println!("   {rate:.0} K edges/s, {} commits, {} MB of CSV", report.commit_count, rows.len() >> 20);
+    drop(rows);
+
+    let now = graph.now();
+    let start = Instant::now();
+    now.neighbours(vertex(0), Direction::Out, &[], 1)?;
+    println!("first read, which brings keys into order: {:?}", start.elapsed());
+    for direction in [Direction::Out, Direction::In] {
+        let mut found = 0;
+        let start = Instant::now();
+        for number in 0..vertices {
+            let id = vertex(mix(number) % vertices);
+            found += now.neighbours(id, direction, &[], usize::MAX)?.len();
+        }
+        each(&format!("neighbours {direction:?}, {found} found"), vertices, start.elapsed());
+    }
+    let start = Instant::now();
+    for number in 0..1_000 {
+        now.expand(vertex(number), &cairn_graph::ExpandOptions::default())?;
+    }
+    each("two hops (about 110 vertices)", 1_000, start.elapsed());
+    let start = Instant::now();
+    for number in 0..100 {
+        now.shortest_path(vertex(number), vertex(number + 100), &PathOptions::default())?;
+    }
+    each("shortest path", 100, start.elapsed());
+    let start = Instant::now();
+    for number in 0..1_000 {
+        graph.transact(|tx| {
+            let (src, dst) = (vertex(number), vertex(number + 1));
+            tx.add_edge(&cairn_graph::Edge::new(graph.fresh_edge_id(), src, dst, "likes")?)
+        })?;
+    }
+    each("add one edge, one a commit", 1_000, start.elapsed());
+    let start = Instant::now();
+    let stats = graph.now().stats()?;
+    println!("stats: {:?}: {} edges in {} chunks", start.elapsed(), stats.edge_count, stats.chunk_count);
+    let start = Instant::now();
+    let check = graph.check()?;
+    println!("check: {:?}: {} keys, intact: {}", start.elapsed(), check.key_count, check.is_intact());
+    Ok(())
+}
