@@ -2,6 +2,8 @@
 //! past a limit, nor answer wrongly. The fuzzer calls them with inputs it breeds, the tests
 //! with random and mutated ones.
 
+mod graph;
+
 use std::sync::Arc;
 
 use cairn_codec::value::{Bincode, Json, ValueCodec};
@@ -15,11 +17,13 @@ use cairn_segment::{IoMode, Log, LogConfig, Repair, VerifyOptions, verify_store}
 use cairn_types::{ChainHash, Lsn, StreamId, Timestamp};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, Vfs};
 
+pub use graph::{graph_key, graph_value, valid_graph};
+
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("batch_decode", batch_decode),
     ("record_decode", record_decode),
     ("segment_open", segment_open),
@@ -33,6 +37,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("tables_mutated", tables_mutated),
     ("command", command),
     ("snapshot_import", snapshot_import),
+    ("graph_key", graph_key),
+    ("graph_value", graph_value),
 ];
 
 const SALT: [u8; 16] = [7; 16];

@@ -1,6 +1,7 @@
 //! Arguments.
 
 pub mod auth;
+pub mod graph;
 pub mod keys;
 pub mod proof;
 
@@ -194,6 +195,9 @@ pub enum Command {
     /// A content-addressed graph of nodes, kept in the log.
     #[command(subcommand)]
     Dag(proof::Dag),
+    /// Import, walk and check property graphs.
+    #[command(subcommand)]
+    Graph(graph::Graph),
     /// Print figures of the store.
     Stats,
     /// Print records as they lie in the log.

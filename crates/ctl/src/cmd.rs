@@ -4,6 +4,7 @@ mod auth;
 mod backup;
 mod bench;
 mod check;
+mod graph;
 mod keys;
 mod lease;
 mod proof;
@@ -85,6 +86,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Consistency(args) => proof::consistency(cli, args, out),
         Command::Tiles(command) => proof::tiles(cli, command, out),
         Command::Dag(command) => proof::dag(cli, command, out),
+        Command::Graph(command) => graph::run(cli, command, out),
         Command::Stats => check::stats(cli, out),
         Command::Inspect(args) => check::inspect(cli, args, out),
         Command::Repair { yes } => repair::run(cli, *yes, out),

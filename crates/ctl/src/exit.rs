@@ -53,6 +53,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
         let file = cause.downcast_ref::<cairndb::vfs::Error>().map(cairndb::vfs::Error::kind);
         let keys = cause.downcast_ref::<cairndb::keys::Error>().map(cairndb::keys::Error::kind);
         let auth = cause.downcast_ref::<cairndb::auth::Error>().map(cairndb::auth::Error::kind);
+        let graph = cause.downcast_ref::<cairn_graph::Error>().map(cairn_graph::Error::kind);
+        let engine = graph.or(engine);
         if let Some(kind) = engine.or(keys).or(log).or(file).or(auth) {
             return match kind {
                 ErrorKind::NotFound => 1,

@@ -62,7 +62,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     each("import edges from CSV, buffered", edges, spent);
     #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
     let rate = edges as f64 / spent.as_secs_f64() / 1e3;
-    println!("   {rate:.0} K edges/s, {} commits, {} MB of CSV", report.commit_count, rows.len() >> 20);
+    println!(
+        "   {rate:.0} K edges/s, {} commits, {} MB of CSV",
+        report.commit_count,
+        rows.len() >> 20
+    );
     drop(rows);
 
     let now = graph.now();
@@ -98,9 +102,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     each("add one edge, one a commit", 1_000, start.elapsed());
     let start = Instant::now();
     let stats = graph.now().stats()?;
-    println!("stats: {:?}: {} edges in {} chunks", start.elapsed(), stats.edge_count, stats.chunk_count);
+    println!(
+        "stats: {:?}: {} edges in {} chunks",
+        start.elapsed(),
+        stats.edge_count,
+        stats.chunk_count
+    );
     let start = Instant::now();
     let check = graph.check()?;
-    println!("check: {:?}: {} keys, intact: {}", start.elapsed(), check.key_count, check.is_intact());
+    println!(
+        "check: {:?}: {} keys, intact: {}",
+        start.elapsed(),
+        check.key_count,
+        check.is_intact()
+    );
     Ok(())
 }

@@ -190,9 +190,7 @@ impl Check {
         let place = self.source.get(StorageKey::Edge(at.edge).encode())?;
         let is_here = match place {
             None => false,
-            Some(place) => {
-                Place::decode(&place)? == Place { src, dst, label: label.clone() }
-            }
+            Some(place) => Place::decode(&place)? == Place { src, dst, label: label.clone() },
         };
         if !is_here {
             self.note(key, "an edge whose place is another");

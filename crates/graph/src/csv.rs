@@ -144,7 +144,8 @@ impl<R: BufRead> CsvReader<R> {
             let mut outcome = Ok(false);
             for byte in buffer {
                 used += 1;
-                outcome = Step { text: &mut self.text, ends: &mut self.ends }.take(*byte, &mut state);
+                outcome =
+                    Step { text: &mut self.text, ends: &mut self.ends }.take(*byte, &mut state);
                 self.next_line += u64::from(*byte == b'\n');
                 if !matches!(outcome, Ok(false)) {
                     break;

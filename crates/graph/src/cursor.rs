@@ -18,10 +18,6 @@ impl<'a> Cursor<'a> {
         Error::Damaged { what: self.what, cause }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }

@@ -7,8 +7,8 @@ mod pack;
 
 use std::io::BufRead;
 
-pub use columns::{EdgeColumns, NodeColumns};
 use columns::Header;
+pub use columns::{EdgeColumns, NodeColumns};
 use pack::Window;
 
 use crate::csv::CsvReader;

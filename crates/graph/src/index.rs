@@ -66,7 +66,12 @@ impl Definitions {
     }
 
     /// Adds an index.
-    pub(crate) fn add(&mut self, target: Target, label: Label, property: &str) -> Result<Definition> {
+    pub(crate) fn add(
+        &mut self,
+        target: Target,
+        label: Label,
+        property: &str,
+    ) -> Result<Definition> {
         if property.is_empty() || property.len() > PROPERTY_NAME_LEN_MAX {
             return Err(Error::invalid("property", "its name must have 1 to 255 bytes"));
         }
@@ -74,10 +79,9 @@ impl Definitions {
             return Err(Error::Limit { what: "indexes of a graph", limit: INDEXES_MAX as u64 });
         }
         let number = self.next;
-        self.next = number.checked_add(1).ok_or(Error::Limit {
-            what: "indexes ever made",
-            limit: u64::from(u32::MAX),
-        })?;
+        self.next = number
+            .checked_add(1)
+            .ok_or(Error::Limit { what: "indexes ever made", limit: u64::from(u32::MAX) })?;
         let definition = Definition { number, target, label, property: property.to_owned() };
         self.list.push(definition.clone());
         Ok(definition)

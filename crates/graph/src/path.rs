@@ -203,9 +203,11 @@ pub(crate) fn cheapest(
             // Records lie at the source of an edge.
             let props = match neighbour.is_incoming {
                 false => decode_edge(&record)?,
-                true => read::edge(source, neighbour.edge)?
-                    .ok_or(Error::Damaged { what: "edge", cause: "one end does not know it" })?
-                    .props,
+                true => {
+                    read::edge(source, neighbour.edge)?
+                        .ok_or(Error::Damaged { what: "edge", cause: "one end does not know it" })?
+                        .props
+                }
             };
             let Some(value) = props.get(property) else { continue };
             let step = value.as_number().filter(|step| *step >= 0.0).ok_or_else(|| {

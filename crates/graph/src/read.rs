@@ -91,7 +91,8 @@ pub(crate) fn edge(source: &mut impl Source, id: EdgeId) -> Result<Option<Edge>>
 pub(crate) fn find_edge(source: &mut impl Source, id: EdgeId) -> Result<Option<Found>> {
     if let Some(place) = source.get(StorageKey::Edge(id).encode())? {
         let Place { src, dst, label } = Place::decode(&place)?;
-        let key = StorageKey::Out(key::Adjacent { near: src, label: label.clone(), far: dst, edge: id });
+        let key =
+            StorageKey::Out(key::Adjacent { near: src, label: label.clone(), far: dst, edge: id });
         let key = key.encode();
         let missing = Error::Damaged { what: "edge", cause: "its place has no edge" };
         let value = source.get(key.clone())?.ok_or(missing)?;
@@ -226,9 +227,7 @@ pub(crate) fn ids_between(
 ) -> Result<Vec<[u8; 16]>> {
     let Some(range) = index_range(definition.number, bounds) else { return Ok(Vec::new()) };
     // What an index cut off has to be looked up; everything else was decided by the key.
-    let is_cut = |bound: Bound<&Value>| {
-        matches!(bound, Bound::Included(value) | Bound::Excluded(value) if value.is_cut())
-    };
+    let is_cut = |bound: Bound<&Value>| matches!(bound, Bound::Included(value) | Bound::Excluded(value) if value.is_cut());
     let look_up = is_cut(bounds.0) || is_cut(bounds.1);
     let mut candidates = Vec::new();
     source.walk(range, &mut |key, _| {

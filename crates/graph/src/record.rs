@@ -167,12 +167,7 @@ impl Edge {
     ///
     /// # Errors
     /// As [`Label::new`].
-    pub fn new(
-        id: impl Into<EdgeId>,
-        src: VertexId,
-        dst: VertexId,
-        label: &str,
-    ) -> Result<Self> {
+    pub fn new(id: impl Into<EdgeId>, src: VertexId, dst: VertexId, label: &str) -> Result<Self> {
         let (id, label) = (id.into(), Label::new(label)?);
         Ok(Self { id, src, dst, label, props: Properties::new() })
     }

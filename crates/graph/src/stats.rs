@@ -37,7 +37,8 @@ impl GraphStats {
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let most = self.most_outgoing;
-        let most = most.map(|(id, count)| serde_json::json!({"id": id.to_string(), "count": count}));
+        let most =
+            most.map(|(id, count)| serde_json::json!({"id": id.to_string(), "count": count}));
         serde_json::json!({
             "revision": self.revision,
             "vertex_count": self.vertex_count,

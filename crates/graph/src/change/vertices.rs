@@ -31,8 +31,7 @@ impl GraphTx<'_> {
         let before = self.vertex(vertex.id)?.ok_or(Error::NoVertex { id: vertex.id })?;
         let record = vertex.encode()?;
         let definitions = self.definitions()?;
-        let (old, new) =
-            (definitions.keys_of_vertex(&before), definitions.keys_of_vertex(vertex));
+        let (old, new) = (definitions.keys_of_vertex(&before), definitions.keys_of_vertex(vertex));
         self.put(StorageKey::Vertex(vertex.id).encode(), record);
         self.replace_keys(&old, &new);
         Ok(())

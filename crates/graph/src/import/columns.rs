@@ -216,7 +216,13 @@ impl EdgePlaces {
             Some(index) => self.label(row, index)?,
         };
         let but = [Some(self.src), Some(self.dst), self.id, self.label];
-        Ok(NewEdge { id, src: end(self.src)?, dst: end(self.dst)?, label, props: header.props(row, &but)? })
+        Ok(NewEdge {
+            id,
+            src: end(self.src)?,
+            dst: end(self.dst)?,
+            label,
+            props: header.props(row, &but)?,
+        })
     }
 
     fn label(&self, row: &CsvRow<'_>, index: usize) -> Result<Label> {

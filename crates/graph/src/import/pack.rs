@@ -263,8 +263,7 @@ impl Batch<'_> {
 
     /// A vertex that rows name and that is not there.
     fn missing(&self, planner: &Planner<'_>) -> cairndb::keys::Result<Option<VertexId>> {
-        let mut ends: Vec<VertexId> =
-            self.rows.iter().flat_map(|row| [row.src, row.dst]).collect();
+        let mut ends: Vec<VertexId> = self.rows.iter().flat_map(|row| [row.src, row.dst]).collect();
         ends.sort_unstable();
         ends.dedup();
         for id in ends {

@@ -1,0 +1,23 @@
+//! The examples run, and do what they say.
+
+#[path = "../examples/as_of.rs"]
+mod as_of;
+#[path = "../examples/combined.rs"]
+mod combined;
+#[path = "../examples/transactions.rs"]
+mod transactions;
+
+#[test]
+fn graph_with_transactions() {
+    transactions::run().expect("runs");
+}
+
+#[test]
+fn combined_graph_storage() {
+    combined::run().expect("runs");
+}
+
+#[test]
+fn graph_as_of_a_revision() {
+    as_of::run().expect("runs");
+}
