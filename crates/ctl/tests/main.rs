@@ -1,6 +1,7 @@
 //! The `cairn` command as a user runs it: pipes, exit codes, kill -9, a second process.
 
 mod auth;
+mod graph;
 mod kernel;
 mod keys;
 mod proofs;
@@ -29,7 +30,9 @@ fn the_tour_ends_well() {
     let output = Command::new(env!("CARGO_BIN_EXE_cairn")).arg("tour").output().expect("runs");
     let text = stdout(&output);
     assert!(
-        text.contains("1707 events") && text.contains("found: log/segment_000000.log"),
+        text.contains("1707 events")
+            && text.contains("1 in one flight, 15 more in two")
+            && text.contains("found: log/segment_000000.log"),
         "{text}"
     );
 }

@@ -17,7 +17,9 @@ pub(super) use tour::tour;
 
 use super::{line, open, open_current};
 use crate::cli::Cli;
-use crate::cli::graph::{Along, Graph as Command, GraphImport, GraphNeighbors, GraphPath, GraphPlace};
+use crate::cli::graph::{
+    Along, Graph as Command, GraphImport, GraphNeighbors, GraphPath, GraphPlace,
+};
 use crate::exit::{Damaged, NotFound};
 
 /// Runs a command about a graph.
@@ -43,16 +45,14 @@ pub fn run(cli: &Cli, command: &Command, out: &mut impl Write) -> Result<()> {
                 Ok((graph.add_edge(&new)?, new.to_json()))
             })
         }
-        Command::Remove { id, vertex, cascade, graph } => {
-            change(cli, &graph.graph, out, |graph| {
-                if !vertex {
-                    return Ok((graph.remove_edge(id.parse()?)?, json!({ "removed": id })));
-                }
-                let edit = if *cascade { Edit::CASCADE } else { Edit::Refuse };
-                let written = graph.remove_vertex(VertexId::named(id), edit)?;
-                Ok((written.revision, json!({ "removed": id, "edges": written.answer })))
-            })
-        }
+        Command::Remove { id, vertex, cascade, graph } => change(cli, &graph.graph, out, |graph| {
+            if !vertex {
+                return Ok((graph.remove_edge(id.parse()?)?, json!({ "removed": id })));
+            }
+            let edit = if *cascade { Edit::CASCADE } else { Edit::Refuse };
+            let written = graph.remove_vertex(VertexId::named(id), edit)?;
+            Ok((written.revision, json!({ "removed": id, "edges": written.answer })))
+        }),
     }
 }
 
@@ -179,7 +179,9 @@ fn import(cli: &Cli, args: &GraphImport, out: &mut impl Write) -> Result<()> {
         ),
         false => line(
             out,
-            format!("{vertices} vertices and {edges} edges imported, {skipped} vertices were there; revision {revision}"),
+            format!(
+                "{vertices} vertices and {edges} edges imported, {skipped} vertices were there; revision {revision}"
+            ),
         ),
     }
 }
@@ -197,7 +199,10 @@ fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<(
                 let arrow = if found.is_incoming { "<-" } else { "->" };
                 let (edge, label) = (found.edge.to_string(), found.label.as_str());
                 match cli.json {
-                    true => line(out, json!({"vertex": found.vertex.to_string(), "name": name, "edge": edge, "label": label, "incoming": found.is_incoming}))?,
+                    true => line(
+                        out,
+                        json!({"vertex": found.vertex.to_string(), "name": name, "edge": edge, "label": label, "incoming": found.is_incoming}),
+                    )?,
                     false => line(out, format!("{arrow} {name}  {label}  {edge}"))?,
                 }
             }
@@ -214,7 +219,10 @@ fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<(
         for reached in found.reached.iter().skip(1) {
             let (name, depth) = (shown(view, reached.vertex, "name")?, reached.depth);
             match cli.json {
-                true => line(out, json!({"vertex": reached.vertex.to_string(), "name": name, "hops": depth}))?,
+                true => line(
+                    out,
+                    json!({"vertex": reached.vertex.to_string(), "name": name, "hops": depth}),
+                )?,
                 false => line(out, format!("{depth} {name}"))?,
             }
         }
@@ -284,7 +292,13 @@ fn check(cli: &Cli, place: &GraphPlace, out: &mut impl Write) -> Result<()> {
     }
     let (vertices, edges) = (report.vertex_count, report.edge_count);
     match cli.json {
-        true => line(out, json!({"intact": true, "vertices": vertices, "edges": edges, "keys": report.key_count})),
-        false => line(out, format!("{vertices} vertices and {edges} edges agree in {} keys", report.key_count)),
+        true => line(
+            out,
+            json!({"intact": true, "vertices": vertices, "edges": edges, "keys": report.key_count}),
+        ),
+        false => line(
+            out,
+            format!("{vertices} vertices and {edges} edges agree in {} keys", report.key_count),
+        ),
     }
 }

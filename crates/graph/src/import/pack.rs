@@ -13,7 +13,7 @@ use crate::index::Definitions;
 use crate::key::ChunkKey;
 use crate::limits::{BLOCK_EDGES, CHUNK_EDGES_MAX, CHUNK_LEN_SOFT};
 use crate::record::decode_edge;
-use crate::{BatchId, Edge, Error, Graph, Label, Result, StorageKey, VertexId, id};
+use crate::{BatchId, Edge, EdgeId, Error, Graph, Label, Result, StorageKey, VertexId, id};
 
 /// Most bytes of a window, by what its edges will take.
 const WINDOW_LEN_MAX: usize = 96 << 20;
@@ -96,11 +96,11 @@ fn commit_rows(
     records: &Bytes,
     report: &mut ImportReport,
 ) -> Result<()> {
-    let log = graph.engine().log();
-    let (batch, _) = crate::EdgeId::from_uuid(id::fresh(&**log.rng(), log.clock().now())).split();
     let numbers = numbers(rows);
+    let batch = fresh_batch(graph)?;
     let batch = Batch { graph, rows, labels, records, batch, numbers: &numbers };
-    let puts = batch.puts()?;
+    let mut ends = Vec::new();
+    let puts = batch.puts(&mut ends);
     let len: usize = puts.iter().map(|put| put.key.len() + put.value.len() + STATEMENT_LEN).sum();
     let fits = len <= COMMIT_LEN_MAX && puts.len() <= COMMIT_RECORDS_MAX;
     if !fits && rows.len() > 1 {
@@ -109,18 +109,19 @@ fn commit_rows(
         commit_rows(graph, first, labels, records, report)?;
         return commit_rows(graph, second, labels, records, report);
     }
+    // The one writer at a time looks and writes: nothing can come between.
     let written = graph.engine().keys().write(|planner| {
-        let (missing, definitions) = (batch.missing(planner)?, batch.definitions(planner)?);
-        if missing.is_some() {
-            return Ok(Err(missing));
+        if let Some(refusal) = batch.refusal(planner, &ends)? {
+            return Ok(Err(refusal));
         }
+        let definitions = batch.value(planner, &StorageKey::Definitions)?;
+        let keys = match batch.index_keys(definitions.as_ref()) {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Err(Refusal::Other(error))),
+        };
         for put in &puts {
             planner.put(put)?;
         }
-        let keys = match batch.index_keys(&definitions) {
-            Ok(keys) => keys,
-            Err(_) => return Ok(Err(None)),
-        };
         for key in keys {
             planner.put(&Put::new(graph.keyspace().stream(), key, Bytes::new()))?;
         }
@@ -133,12 +134,35 @@ fn commit_rows(
             report.revision = revision;
             Ok(())
         }
-        Err(Some(id)) => {
+        Err(Refusal::Taken) => commit_rows(graph, rows, labels, records, report),
+        Err(Refusal::Missing(id)) => {
             let row = rows.iter().filter(|row| row.src == id || row.dst == id);
             let line = row.map(|row| row.line).min().unwrap_or(0);
             Err(Error::Row { line, column: 0, cause: Error::NoVertex { id }.to_string() })
         }
-        Err(None) => Err(Error::Damaged { what: "definitions of indexes", cause: "not readable" }),
+        Err(Refusal::Other(error)) => Err(error),
+    }
+}
+
+/// Why a window was not written.
+enum Refusal {
+    /// There is no such vertex.
+    Missing(VertexId),
+    /// Somebody has the ids, which no good random source lets happen.
+    Taken,
+    Other(Error),
+}
+
+/// Ids that nobody has.
+fn fresh_batch(graph: &Graph) -> Result<BatchId> {
+    let log = graph.engine().log();
+    loop {
+        let id = EdgeId::from_uuid(id::fresh(&**log.rng(), log.clock().now()));
+        let (batch, _) = id.split();
+        let block = StorageKey::Block { batch, number: 0 };
+        if graph.keyspace().get(block.encode())?.is_none() {
+            return Ok(batch);
+        }
     }
 }
 
@@ -179,11 +203,13 @@ impl Batch<'_> {
         self.labels.get(row.label as usize).expect("a number of a label")
     }
 
-    /// All chunks and blocks.
-    fn puts(&self) -> Result<Vec<Put>> {
+    /// All chunks and blocks, and all vertices at the ends of rows.
+    fn puts(&self, ends: &mut Vec<VertexId>) -> Vec<Put> {
         let mut puts = Vec::new();
-        let out_chunks = self.chunks(Side::Out, &mut puts);
-        let in_chunks = self.chunks(Side::In, &mut puts);
+        let out_chunks = self.chunks(Side::Out, &mut puts, ends);
+        let in_chunks = self.chunks(Side::In, &mut puts, ends);
+        ends.sort_unstable();
+        ends.dedup();
         let packed = self.rows.iter().zip(out_chunks).zip(in_chunks);
         let packed = packed.map(|((row, out_chunk), in_chunk)| {
             (row.label, Packed { src: row.src, out_chunk, in_chunk })
@@ -200,7 +226,7 @@ impl Batch<'_> {
                 from += block.len();
             }
         }
-        Ok(puts)
+        puts
     }
 
     fn add(&self, puts: &mut Vec<Put>, key: &StorageKey, value: Vec<u8>) {
@@ -221,13 +247,14 @@ impl Batch<'_> {
     }
 
     /// Adds the chunks of one side; for each row the number of its chunk.
-    fn chunks(&self, side: Side, puts: &mut Vec<Put>) -> Vec<u32> {
+    fn chunks(&self, side: Side, puts: &mut Vec<Put>, ends: &mut Vec<VertexId>) -> Vec<u32> {
         let mut numbers = vec![0; self.rows.len()];
         let sorted = self.sorted(side);
         let same = |a: &ByEnd, b: &ByEnd| a.0 == b.0 && self.row(a.1).label == self.row(b.1).label;
         let mut entries: Vec<Entry> = Vec::with_capacity(CHUNK_EDGES_MAX);
         for group in sorted.chunk_by(same) {
             let (near, first) = group[0];
+            ends.push(near);
             let label = self.label(self.row(first));
             let mut number = 0;
             let mut len = 0;
@@ -261,31 +288,37 @@ impl Batch<'_> {
         numbers
     }
 
-    /// A vertex that rows name and that is not there.
-    fn missing(&self, planner: &Planner<'_>) -> cairndb::keys::Result<Option<VertexId>> {
-        let mut ends: Vec<VertexId> = self.rows.iter().flat_map(|row| [row.src, row.dst]).collect();
-        ends.sort_unstable();
-        ends.dedup();
+    /// Why the rows cannot be written.
+    fn refusal(
+        &self,
+        planner: &Planner<'_>,
+        ends: &[VertexId],
+    ) -> cairndb::keys::Result<Option<Refusal>> {
+        let block = StorageKey::Block { batch: self.batch, number: 0 };
+        if self.value(planner, &block)?.is_some() {
+            return Ok(Some(Refusal::Taken));
+        }
         for id in ends {
-            let key = StorageKey::Vertex(id).encode();
-            let request = RangeRequest::key(self.graph.keyspace().stream(), key);
-            let request = RangeRequest { keys_only: true, ..request };
-            if planner.range(&request)?.kvs.is_empty() {
-                return Ok(Some(id));
+            if self.value(planner, &StorageKey::Vertex(*id))?.is_none() {
+                return Ok(Some(Refusal::Missing(*id)));
             }
         }
         Ok(None)
     }
 
-    /// The record of the definitions of indexes.
-    fn definitions(&self, planner: &Planner<'_>) -> cairndb::keys::Result<Option<Bytes>> {
-        let key = StorageKey::Definitions.encode();
-        let request = RangeRequest::key(self.graph.keyspace().stream(), key);
+    fn value(
+        &self,
+        planner: &Planner<'_>,
+        key: &StorageKey,
+    ) -> cairndb::keys::Result<Option<Bytes>> {
+        let request = RangeRequest::key(self.graph.keyspace().stream(), key.encode());
+        let keys_only = matches!(key, StorageKey::Vertex(_));
+        let request = RangeRequest { keys_only, ..request };
         Ok(planner.range(&request)?.kvs.pop().map(|kv| kv.value))
     }
 
     /// The entries of indexes over edges.
-    fn index_keys(&self, definitions: &Option<Bytes>) -> Result<Vec<Vec<u8>>> {
+    fn index_keys(&self, definitions: Option<&Bytes>) -> Result<Vec<Vec<u8>>> {
         let Some(record) = definitions else { return Ok(Vec::new()) };
         let definitions = Definitions::decode(record)?;
         let mut keys = Vec::new();

@@ -30,7 +30,10 @@ pub fn tour(engine: &Engine, airports: &str, out: &mut impl Write) -> Result<()>
     };
     let flown = graph.import_edges(ROUTES.as_bytes(), &routes, &options, quiet)?;
     let (vertices, edges, revision) = (loaded.added, flown.added, flown.revision);
-    line(out, format!("   {vertices} airports and {edges} routes, complete at revision {revision}"))?;
+    line(
+        out,
+        format!("   {vertices} airports and {edges} routes, complete at revision {revision}"),
+    )?;
 
     let (albany, fresno) = (VertexId::named("ALB"), VertexId::named("FAT"));
     two_hops(&graph.now(), albany, out)?;
@@ -58,7 +61,12 @@ fn two_hops(view: &View, from: VertexId, out: &mut impl Write) -> Result<()> {
     let revision = view.revision();
     let (one, two) = (at(1).count(), at(2).count());
     let names = if some.is_empty() { String::new() } else { format!(": {} ...", some.join(" ")) };
-    line(out, format!("   from ALB at revision {revision}: {one} in one flight, {two} more in two{names}"))
+    line(
+        out,
+        format!(
+            "   from ALB at revision {revision}: {one} in one flight, {two} more in two{names}"
+        ),
+    )
 }
 
 fn code(view: &View, id: VertexId) -> String {
