@@ -28,12 +28,18 @@ fn change(graph: &Graph, rng: &SeededRng) -> Result<(), Error> {
     let below = |bound: u64| u8::try_from(rng.below(bound)).expect("small");
     let number = i64::from(below(5));
     match rng.below(9) {
-        0 | 1 => drop(graph.add_vertex(&Vertex::new(id(below(8))).label("a")?.prop("n", number))?),
-        2 => drop(graph.update_vertex(&Vertex::new(id(below(8))).label("b")?.prop("n", number))?),
-        3 => drop(graph.remove_vertex(id(below(8)), Edit::CASCADE)?),
+        0 | 1 => {
+            graph.add_vertex(&Vertex::new(id(below(8))).label("a")?.prop("n", number))?;
+        }
+        2 => {
+            graph.update_vertex(&Vertex::new(id(below(8))).label("b")?.prop("n", number))?;
+        }
+        3 => {
+            graph.remove_vertex(id(below(8)), Edit::CASCADE)?;
+        }
         4 | 5 => {
             let new = Edge::new(graph.fresh_edge_id(), id(below(8)), id(below(8)), "e")?;
-            drop(graph.add_edge(&new.prop("n", number))?);
+            graph.add_edge(&new.prop("n", number))?;
         }
         6 => {
             let mut loader = graph.edge_loader(&ImportOptions::default());
@@ -42,7 +48,7 @@ fn change(graph: &Graph, rng: &SeededRng) -> Result<(), Error> {
                 let (src, dst, label) = (id(below(8)), id(below(8)), Label::new("e")?);
                 loader.push(1, NewEdge { id: None, src, dst, label, props })?;
             }
-            drop(loader.finish()?);
+            loader.finish()?;
         }
         7 => {
             let some =
@@ -50,14 +56,22 @@ fn change(graph: &Graph, rng: &SeededRng) -> Result<(), Error> {
             if let Some(found) = some.last() {
                 let props = [("n".to_owned(), Value::Int(number))].into();
                 match rng.below(2) {
-                    0 => drop(graph.remove_edge(found.edge)?),
-                    _ => drop(graph.update_edge(found.edge, &props)?),
+                    0 => {
+                        graph.remove_edge(found.edge)?;
+                    }
+                    _ => {
+                        graph.update_edge(found.edge, &props)?;
+                    }
                 }
             }
         }
         _ => match rng.below(2) {
-            0 => drop(graph.create_index(Target::Edge, "e", "n")?),
-            _ => drop(graph.drop_index(Target::Edge, "e", "n")?),
+            0 => {
+                graph.create_index(Target::Edge, "e", "n")?;
+            }
+            _ => {
+                graph.drop_index(Target::Edge, "e", "n")?;
+            }
         },
     }
     Ok(())

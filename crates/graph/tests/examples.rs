@@ -1,9 +1,12 @@
 //! The examples run, and do what they say.
 
+#[expect(dead_code, reason = "its `main` is for running it alone")]
 #[path = "../examples/as_of.rs"]
 mod as_of;
+#[expect(dead_code, reason = "its `main` is for running it alone")]
 #[path = "../examples/combined.rs"]
 mod combined;
+#[expect(dead_code, reason = "its `main` is for running it alone")]
 #[path = "../examples/transactions.rs"]
 mod transactions;
 

@@ -111,7 +111,7 @@ fn edges_with_ids_of_their_own_keep_them() {
     let id = graph.fresh_edge_id();
     let text = format!("id,from,to,kind\n{id},SFO,007,\n");
     let columns = EdgeColumns { id: Some("id".into()), ..edge_columns() };
-    let mut import =
+    let import =
         || graph.import_edges(text.as_bytes(), &columns, &ImportOptions::default(), &mut |_| {});
     assert_eq!(import().expect("imports").added, 1);
     assert!(graph.now().edge(id).expect("reads").is_some());

@@ -46,7 +46,8 @@ pub fn id(number: u8) -> VertexId {
 /// A graph with some vertices.
 pub fn graph_of(count: u8) -> Graph {
     let graph = graph();
-    let add = |number| graph.add_vertex(&Vertex::new(id(number)));
-    (0..count).for_each(|number| drop(add(number).expect("adds")));
+    for number in 0..count {
+        graph.add_vertex(&Vertex::new(id(number))).expect("adds");
+    }
     graph
 }
