@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use cairn_graph::{Direction, Graph, ImportOptions, Label, PathOptions, Vertex, VertexId};
+use cairn_graph::{
+    Direction, Edge, EdgeColumns, ExpandOptions, Graph, ImportOptions, Label, PathOptions, Vertex,
+    VertexId,
+};
 use cairndb::prelude::*;
 
 fn mix(number: u64) -> u64 {
@@ -25,7 +28,9 @@ fn each(what: &str, count: u64, spent: Duration) {
     println!("{what}: {micros:.2} us each");
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
     let edges: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
     let is_sorted = std::env::args().nth(2).is_some();
     let vertices = (edges / 10).max(10);
@@ -33,6 +38,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
     let engine = Engine::open_with(dir.path().join("data"), config)?;
     let graph = Graph::open(&engine, "figures")?;
+    load(&graph, vertices, edges, is_sorted)?;
+    walk(&graph, vertices)?;
+    let start = Instant::now();
+    for number in 0..1_000 {
+        graph.transact(|tx| {
+            let (src, dst) = (vertex(number), vertex(number + 1));
+            tx.add_edge(&Edge::new(graph.fresh_edge_id(), src, dst, "likes")?)
+        })?;
+    }
+    each("add one edge, one a commit", 1_000, start.elapsed());
+    let start = Instant::now();
+    let stats = graph.now().stats()?;
+    let (count, chunks) = (stats.edge_count, stats.chunk_count);
+    println!("stats: {:?}: {count} edges in {chunks} chunks", start.elapsed());
+    let start = Instant::now();
+    let check = graph.check()?;
+    let (keys, is_intact) = (check.key_count, check.is_intact());
+    println!("check: {:?}: {keys} keys, intact: {is_intact}", start.elapsed());
+    Ok(())
+}
+
+/// Vertices by transactions, edges from CSV.
+fn load(graph: &Graph, vertices: u64, edges: u64, is_sorted: bool) -> Outcome {
     let start = Instant::now();
     for first in (0..vertices).step_by(5_000) {
         graph.transact(|tx| {
@@ -41,14 +69,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
     }
     each("add vertices, 5,000 a commit", vertices, start.elapsed());
-
     let mut rows = String::from("src,dst,weight:int\n");
     for number in 0..edges {
         let src = if is_sorted { number / 10 } else { mix(number) % vertices };
         let (dst, weight) = (mix(number + edges) % vertices, number % 100);
         rows.push_str(&format!("{},{},{weight}\n", vertex(src), vertex(dst)));
     }
-    let columns = cairn_graph::EdgeColumns {
+    let columns = EdgeColumns {
         src: "src".into(),
         dst: "dst".into(),
         label: Label::new("knows")?,
@@ -56,19 +83,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         id: None,
     };
     let start = Instant::now();
-    let report =
-        graph.import_edges(rows.as_bytes(), &columns, &ImportOptions::default(), &mut |_| {})?;
+    let options = ImportOptions::default();
+    let report = graph.import_edges(rows.as_bytes(), &columns, &options, &mut |_| {})?;
     let spent = start.elapsed();
     each("import edges from CSV, buffered", edges, spent);
     #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
     let rate = edges as f64 / spent.as_secs_f64() / 1e3;
-    println!(
-        "   {rate:.0} K edges/s, {} commits, {} MB of CSV",
-        report.commit_count,
-        rows.len() >> 20
-    );
-    drop(rows);
+    let (commits, len) = (report.commit_count, rows.len() >> 20);
+    println!("   {rate:.0} K edges/s, {commits} commits, {len} MB of CSV");
+    Ok(())
+}
 
+/// Neighbours, hops, paths.
+fn walk(graph: &Graph, vertices: u64) -> Outcome {
     let now = graph.now();
     let start = Instant::now();
     now.neighbours(vertex(0), Direction::Out, &[], 1)?;
@@ -84,7 +111,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let start = Instant::now();
     for number in 0..1_000 {
-        now.expand(vertex(number), &cairn_graph::ExpandOptions::default())?;
+        now.expand(vertex(number), &ExpandOptions::default())?;
     }
     each("two hops (about 110 vertices)", 1_000, start.elapsed());
     let start = Instant::now();
@@ -92,29 +119,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         now.shortest_path(vertex(number), vertex(number + 100), &PathOptions::default())?;
     }
     each("shortest path", 100, start.elapsed());
-    let start = Instant::now();
-    for number in 0..1_000 {
-        graph.transact(|tx| {
-            let (src, dst) = (vertex(number), vertex(number + 1));
-            tx.add_edge(&cairn_graph::Edge::new(graph.fresh_edge_id(), src, dst, "likes")?)
-        })?;
-    }
-    each("add one edge, one a commit", 1_000, start.elapsed());
-    let start = Instant::now();
-    let stats = graph.now().stats()?;
-    println!(
-        "stats: {:?}: {} edges in {} chunks",
-        start.elapsed(),
-        stats.edge_count,
-        stats.chunk_count
-    );
-    let start = Instant::now();
-    let check = graph.check()?;
-    println!(
-        "check: {:?}: {} keys, intact: {}",
-        start.elapsed(),
-        check.key_count,
-        check.is_intact()
-    );
     Ok(())
 }

@@ -142,3 +142,41 @@ fn limits_are_refused_before_anything_is_written() {
         assert!(matches!(vertex.encode(), Err(Error::Limit { .. } | Error::Invalid { .. })));
     }
 }
+
+/// Bytes that were written once must be read for ever: these are never made anew.
+#[test]
+fn the_bytes_of_the_first_version_stay_what_they_are() {
+    let (near, far) = (VertexId::from_bytes([1; 16]), VertexId::from_bytes([2; 16]));
+    let label = Label::new("a").expect("label");
+    let vertex = Vertex::new(near).label("a").expect("label").prop("n", 7);
+    let golden = [1, 1, 1, b'a', 1, 0, 1, b'n', 3, 7, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(vertex.encode().expect("encodes"), golden);
+    let edge = EdgeId::from_bytes([3; 16]);
+    let key = StorageKey::Out(Adjacent { near, label: label.clone(), far, edge });
+    let golden = [&[0x11][..], &[1; 16], b"a\0\x01\0", &[2; 16], &[3; 16]].concat();
+    assert_eq!(key.encode(), golden);
+    let batch = BatchId::from_bytes([4; 12]);
+    let key = StorageKey::InChunk(ChunkKey { near, label: label.clone(), batch, number: 258 });
+    let golden = [&[0x12][..], &[1; 16], b"a\0\x01\x01", &[4; 12], &[0, 0, 1, 2]].concat();
+    assert_eq!(key.encode(), golden);
+    let record = Bytes::from_static(&[1, 0, 0]);
+    let chunk = encode_chunk(Side::Out, &[Entry { number: 258, far, record }]);
+    let golden = [&[1, 1, 0, 2, 1, 0, 0][..], &[2; 16], &[3, 0, 0, 0, 1, 0, 0]].concat();
+    assert_eq!(chunk, golden);
+    let block = encode_block(&label, &[Packed { src: near, out_chunk: 5, in_chunk: 6 }]);
+    let golden = [&[1, 1, b'a', 1, 0][..], &[1; 16], &[5, 0, 0, 0, 6, 0, 0, 0]].concat();
+    assert_eq!(block, golden);
+    let place = Place { src: near, dst: far, label }.encode();
+    assert_eq!(place, [&[1][..], &[1; 16], &[2; 16], &[1, b'a']].concat());
+}
+
+#[test]
+fn numbers_are_ordered_as_numbers() {
+    let ints = [i64::MIN, -256, -1, 0, 1, 255, i64::MAX].map(Value::Int);
+    let floats = [f64::NEG_INFINITY, -1.5, -f64::MIN_POSITIVE, 0.0, 1e-9, 2.0, f64::INFINITY];
+    for values in [ints, floats.map(Value::Float)] {
+        assert!(values.windows(2).all(|pair| pair[0].order(&pair[1]).is_lt()));
+    }
+    assert!(Value::Int(i64::MAX).order(&Value::Float(f64::NEG_INFINITY)).is_lt());
+    assert!(Value::Float(0.0).order(&Value::Float(-0.0)).is_eq());
+}
