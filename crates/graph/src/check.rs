@@ -1,6 +1,7 @@
 //! The integrity check: whether all keys of a graph agree at one revision, and where not. Nothing
 //! is kept or repaired.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use cairndb::keys::Range;
@@ -85,7 +86,8 @@ impl View {
             Err(crate::Error::Damaged { .. }) => Definitions::default(),
             Err(error) => return Err(error),
         };
-        let mut check = Check { source: self.source(), definitions, report };
+        let source = Remembering { past: self.source(), known: HashMap::new() };
+        let mut check = Check { source, definitions, report };
         self.source().walk(Range::all(), &mut |key, value| {
             check.report.key_count += 1;
             match check.key(key, &value) {
@@ -101,8 +103,39 @@ impl View {
     }
 }
 
+/// Values that were looked up last: neighbours in the walk ask for the same chunks and blocks.
+struct Remembering {
+    past: Past,
+    known: HashMap<Vec<u8>, Option<Bytes>>,
+}
+
+/// Values remembered; a chunk has a few KiB.
+const REMEMBERED_MAX: usize = 8192;
+
+impl Source for Remembering {
+    fn get(&mut self, key: Vec<u8>) -> Result<Option<Bytes>> {
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let value = self.past.get(key.clone())?;
+        if self.known.len() >= REMEMBERED_MAX {
+            self.known.clear();
+        }
+        self.known.insert(key, value.clone());
+        Ok(value)
+    }
+
+    fn walk(
+        &mut self,
+        range: Range,
+        each: &mut dyn FnMut(&[u8], Bytes) -> Result<bool>,
+    ) -> Result<()> {
+        self.past.walk(range, each)
+    }
+}
+
 struct Check {
-    source: Past,
+    source: Remembering,
     definitions: Definitions,
     report: CheckReport,
 }
