@@ -2,6 +2,7 @@
 //! past a limit, nor answer wrongly. The fuzzer calls them with inputs it breeds, the tests
 //! with random and mutated ones.
 
+mod graph;
 mod keys;
 mod secrets;
 
@@ -18,6 +19,7 @@ use cairn_segment::{IoMode, Log, LogConfig, Repair, VerifyOptions, verify_store}
 use cairn_types::{ChainHash, Lsn, StreamId, Timestamp};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, Vfs};
 
+pub use graph::{graph_key, graph_value, valid_graph};
 pub use keys::{txn, watch};
 pub use secrets::{envelopes, key_ring, password_hashes, tokens, valid_secrets};
 
@@ -25,7 +27,7 @@ pub use secrets::{envelopes, key_ring, password_hashes, tokens, valid_secrets};
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("batch_decode", batch_decode),
     ("record_decode", record_decode),
     ("segment_open", segment_open),
@@ -45,6 +47,8 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("password_hashes", password_hashes),
     ("envelopes", envelopes),
     ("key_ring", key_ring),
+    ("graph_key", graph_key),
+    ("graph_value", graph_value),
 ];
 
 const SALT: [u8; 16] = [7; 16];

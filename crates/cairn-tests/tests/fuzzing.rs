@@ -1,7 +1,9 @@
 //! The fuzz targets on inputs made here: random bytes, and valid ones with mutations.
 //! `CAIRN_FUZZ_INPUTS` sets how many inputs each target gets.
 
-use cairn_tests::fuzz::{TARGETS, valid_batch, valid_commands, valid_files, valid_secrets};
+use cairn_tests::fuzz::{
+    TARGETS, valid_batch, valid_commands, valid_files, valid_graph, valid_secrets,
+};
 use cairn_vfs::{Rng, SeededRng};
 
 fn inputs() -> u64 {
@@ -39,6 +41,7 @@ fn no_input_makes_a_target_panic_or_answer_wrongly() {
     seeds.push(valid_batch());
     seeds.extend(valid_commands());
     seeds.extend(valid_secrets());
+    seeds.extend(valid_graph());
     for json in ["{}", r#"{"a":[1,2,{"b":null}]}"#, "\"text\"", "1e999", "[[[[]]]]", "\u{feff}1"] {
         seeds.push(json.as_bytes().to_vec());
     }

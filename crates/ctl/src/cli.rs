@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod cache;
+pub mod graph;
 pub mod key;
 pub mod keys;
 pub mod lock;
@@ -228,6 +229,9 @@ pub enum Command {
     /// A content-addressed graph of nodes, kept in the log.
     #[command(subcommand)]
     Dag(proof::Dag),
+    /// Import, walk and check property graphs.
+    #[command(subcommand)]
+    Graph(graph::Graph),
     /// Print figures of the store.
     Stats,
     /// Print records as they lie in the log.

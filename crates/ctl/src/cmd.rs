@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 mod check;
 mod erase;
+mod graph;
 mod key;
 mod keys;
 mod lease;
@@ -98,6 +99,7 @@ fn run_into(cli: &Cli, out: &mut impl Write) -> Result<()> {
         Command::Keys => proof::keys(cli, out),
         Command::Tiles(command) => proof::tiles(cli, command, out),
         Command::Dag(command) => proof::dag(cli, command, out),
+        Command::Graph(command) => graph::run(cli, command, out),
         Command::Stats => check::stats(cli, out),
         Command::Inspect(args) => check::inspect(cli, args, out),
         Command::Repair { yes } => repair::run(cli, *yes, out),

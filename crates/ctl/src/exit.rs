@@ -74,7 +74,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
         let keys = cause.downcast_ref::<cairndb::keys::Error>().map(cairndb::keys::Error::kind);
         let auth = cause.downcast_ref::<cairndb::auth::Error>().map(cairndb::auth::Error::kind);
         let cache = cause.downcast_ref::<cairn_cache::Error>().map(cairn_cache::Error::kind);
-        if let Some(kind) = engine.or(keys).or(log).or(file).or(auth).or(cache) {
+        let graph = cause.downcast_ref::<cairn_graph::Error>().map(cairn_graph::Error::kind);
+        let adapter = cache.or(graph);
+        if let Some(kind) = adapter.or(engine).or(keys).or(log).or(file).or(auth) {
             return match kind {
                 ErrorKind::NotFound => 1,
                 ErrorKind::Invalid | ErrorKind::Conflict => 2,

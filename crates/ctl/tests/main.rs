@@ -3,6 +3,7 @@
 mod auth;
 mod cache;
 mod erasure;
+mod graph;
 mod kernel;
 mod keys;
 mod locks;
@@ -32,7 +33,9 @@ fn the_tour_ends_well() {
     let output = Command::new(env!("CARGO_BIN_EXE_cairn")).arg("tour").output().expect("runs");
     let text = stdout(&output);
     assert!(
-        text.contains("1707 events") && text.contains("found: log/segment_000000.log"),
+        text.contains("1707 events")
+            && text.contains("1 in one flight, 15 more in two")
+            && text.contains("found: log/segment_000000.log"),
         "{text}"
     );
 }

@@ -66,12 +66,14 @@ fn steps(dir: &Path, out: &mut impl Write) -> Result<()> {
     )?;
     line(out, "\n5. Keys: airports of three states, in the same log")?;
     keys(&engine, out)?;
-    line(out, "\n6. Prove: to somebody who has a file and our public key, and nothing else")?;
+    line(out, "\n6. Graph: airports and the routes between them")?;
+    super::graph::tour(&engine, AIRPORTS, out)?;
+    line(out, "\n7. Prove: to somebody who has a file and our public key, and nothing else")?;
     super::proof::tour(&engine, TOPIC, dir, out)?;
     engine.close()?;
     drop((engine, live));
 
-    line(out, "\n7. Tamper: flip one bit in a copy")?;
+    line(out, "\n8. Tamper: flip one bit in a copy")?;
     tamper(&data, &dir.join("copy"), out)?;
     line(out, "\nTry next, with your own data:")?;
     line(out, "   cairn import quakes FILE.jsonl --key net --time time")?;
@@ -80,6 +82,7 @@ fn steps(dir: &Path, out: &mut impl Write) -> Result<()> {
     line(out, "   cairn put greeting hello; cairn put greeting goodbye; cairn history greeting")?;
     line(out, "   cairn watch greeting --rev 2      (and `cairn put` beside it)")?;
     line(out, "   cairn vkey; cairn prove --key greeting --out greeting.tlog-proof")?;
+    line(out, "   cairn graph import --nodes NODES.csv --edges EDGES.csv; cairn graph stats")?;
     line(out, "   cairn verify")
 }
 
