@@ -195,7 +195,7 @@ fn drop_segments() {
 /// A log whose disk fails.
 fn poison() {
     use cairn_vfs::{CountdownVfs, Failure, FaultKind};
-    for count in 1..60 {
+    for count in 1..200 {
         let failing =
             CountdownVfs::new(Arc::new(MemVfs::new()), count, Failure::Forever(FaultKind::Io));
         let config = LogConfig { background: false, ..LogConfig::default() };
@@ -214,7 +214,10 @@ fn every_documented_figure_is_emitted_and_every_emitted_one_documented() {
     let touched = recorder.touched();
     let emitted: BTreeSet<_> =
         touched.keys().map(|(name, kind)| (name.clone(), (*kind).to_owned())).collect();
-    assert_eq!(emitted, documented(&["counter", "gauge", "histogram"]));
+    let mut expected = documented(&["counter", "gauge", "histogram"]);
+    // Those of another crate, which tests them.
+    expected.retain(|(name, _)| !name.starts_with("cairn_cache_"));
+    assert_eq!(emitted, expected);
     for ((name, kind), count) in touched {
         assert!(count > 0, "{name} ({kind}) was never touched");
         assert!(recorder.is_described(&name), "{name} has no description");

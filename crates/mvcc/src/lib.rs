@@ -49,6 +49,7 @@ mod open;
 mod overlay;
 mod plan;
 mod range;
+mod read;
 mod record;
 mod records;
 mod request;

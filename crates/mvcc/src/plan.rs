@@ -10,9 +10,10 @@ use crate::key_value::LeaseId;
 use crate::lease::Leases;
 use crate::overlay::{Overlay, Planned, Seen, View};
 use crate::range::{check_request, collect, finish};
+use crate::read::Values;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::request::{DeleteRange, Put, RangeRequest};
-use crate::store::{RecentChanges, Values};
+use crate::store::RecentChanges;
 use crate::txn::{DeleteResponse, PutResponse};
 use crate::{Error, RangeResponse, Result};
 

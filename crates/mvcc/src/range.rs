@@ -7,8 +7,8 @@ use cairn_types::{Lsn, StreamId};
 use crate::erased::Held;
 use crate::key_value::{KeyValue, Place, Version};
 use crate::overlay::{Candidate, View};
+use crate::read::Values;
 use crate::request::{Order, Range, RangeRequest, SortBy};
-use crate::store::Values;
 use crate::{Error, Result, Store};
 
 /// The answer to a [`RangeRequest`].

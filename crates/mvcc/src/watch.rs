@@ -11,8 +11,8 @@ use cairn_types::{Lsn, StreamId};
 
 use crate::erased::Held;
 use crate::key_value::LeaseId;
+use crate::read::Values;
 use crate::request::Range;
-use crate::store::Values;
 use crate::{Error, KeyValue, Result, Store};
 
 /// Which changes a watcher does not want.

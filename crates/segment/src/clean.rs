@@ -75,7 +75,8 @@ pub struct Cleaned {
 
 /// What is to happen to the records of one segment, decided before anything is written.
 pub(crate) struct Plan {
-    fates: Vec<Fate>,
+    /// Of each record; nothing when all stay.
+    fates: Option<Vec<Fate>>,
     erased_count: u64,
     dropped_count: u64,
 }
@@ -201,7 +202,7 @@ impl Log {
 
 impl Plan {
     /// Everything stays: the segment is sealed anew.
-    pub(crate) const KEEP_ALL: Self = Self { fates: Vec::new(), erased_count: 0, dropped_count: 0 };
+    pub(crate) const KEEP_ALL: Self = Self { fates: None, erased_count: 0, dropped_count: 0 };
 }
 
 /// Asks for the fate of every record of a segment.
@@ -211,7 +212,8 @@ fn plan(
     fate: &mut dyn FnMut(Lsn, &RecordView<'_>) -> Fate,
     pace: Option<Pace<'_>>,
 ) -> Result<Plan> {
-    let mut plan = Plan { fates: Vec::new(), erased_count: 0, dropped_count: 0 };
+    let mut fates = Vec::new();
+    let mut plan = Plan { fates: None, erased_count: 0, dropped_count: 0 };
     each_batch(segment, pace, |header, body| {
         for record in BatchView::new(header, body)?.records() {
             let record = record?;
@@ -228,10 +230,11 @@ fn plan(
                 (Fate::Drop, _) => plan.dropped_count += 1,
                 (Fate::Keep, _) => {}
             }
-            plan.fates.push(wish);
+            fates.push(wish);
         }
         Ok(())
     })?;
+    plan.fates = Some(fates);
     Ok(plan)
 }
 
@@ -314,17 +317,22 @@ impl Replacement {
         let crc = self.header.crc();
         let registry = &log.shared.store.registry;
         let sealer = registry.sealer(&crc);
-        let mut fates = &plan.fates[..];
+        let mut fates = plan.fates.as_deref();
         each_batch(old, None, |header, body| {
             let codec = registry.get(header.codec)?;
             let start = self.pending.len();
             let position = self.end();
-            let (of_batch, rest) = fates
-                .split_at_checked(header.record_count as usize)
-                .expect("the plan has a fate for every record");
-            fates = rest;
+            let split = fates.map(|fates| {
+                let split = fates.split_at_checked(header.record_count as usize);
+                split.expect("the plan has a fate for every record")
+            });
+            let of_batch = split.map(|(of_batch, _)| of_batch);
+            fates = split.map(|(_, rest)| rest);
             // By its place: records that were dropped before are not asked about.
-            let fate = |record: &RecordView<'_>| of_batch[record.index as usize];
+            let fate = |record: &RecordView<'_>| match of_batch {
+                Some(fates) => fates[record.index as usize],
+                None => Fate::Keep,
+            };
             rewrite(header, body, registry, codec, &crc, fate, &mut self.pending)?;
             let batch = self.pending.get(start..).unwrap_or_default();
             let rewritten = BatchHeader::decode(batch, &crc)?;
