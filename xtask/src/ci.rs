@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{gates, layers, tidy};
+use crate::{gates, instructions, layers, tidy};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     ("clippy", gates::clippy),
     ("test", gates::test),
     ("README commands", gates::readme),
+    ("instructions", || instructions::check(false)),
     ("docs", gates::docs),
     ("deny", gates::deny),
 ];

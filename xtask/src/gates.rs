@@ -64,6 +64,8 @@ fn redis_server() {
         println!("redis-server is not installed, and we may not install it: {HOW}");
         return;
     }
+    // A fresh machine knows of no packages; an old list is as good as none.
+    let _without_it_the_next_may_do = run(Command::new("apt-get").args(["update", "-q"]));
     // The package would start a server of its own at once; the tests start theirs themselves.
     let mut install = Command::new("apt-get");
     install.args(["install", "-y", "-q", "--no-install-recommends", "redis-server"]);

@@ -4,6 +4,7 @@
 mod arguments;
 mod ci;
 mod gates;
+mod instructions;
 mod lanes;
 mod layers;
 mod process;
@@ -28,6 +29,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench [CRATE]               criterion benchmarks
   versus [ARGS]               side by side with other engines (the benches/ workspace)
   soak --hours N              the crash lanes for N hours
+  instructions [--bless]      instructions of hot paths, compared or written down (valgrind)
   fuzz [TARGET] [--seconds N] fuzz one target or all, N seconds each (15)";
 
 fn main() -> ExitCode {
@@ -71,6 +73,11 @@ fn dispatch(command: &str, mut arguments: Arguments) -> Result<()> {
             let name = arguments.word();
             arguments.finish()?;
             return lanes::bench(name.as_deref());
+        }
+        "instructions" => {
+            let bless = arguments.flag("--bless");
+            arguments.finish()?;
+            return instructions::check(bless);
         }
         "versus" => return lanes::versus(&arguments.rest()),
         "soak" => {

@@ -15,7 +15,11 @@ use cairndb::prelude::*;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::args().nth(1).or_else(|| std::env::var("CAIRN_REDIS_URL").ok());
+    run(std::env::args().nth(1).or_else(|| std::env::var("CAIRN_REDIS_URL").ok())).await
+}
+
+/// The example; in this process without a server.
+pub async fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
     let backend: Arc<dyn CacheBackend> = match url {
         Some(url) => RedisClient::new(&url)?.backend(),
         None => Arc::new(MemoryCache::default()),

@@ -12,12 +12,18 @@ use cairn_cache::{Error, RedisClient};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let Some(url) = std::env::args().nth(1).or_else(|| std::env::var("CAIRN_REDIS_URL").ok())
-    else {
-        println!("skipped: name a server, such as redis://127.0.0.1/");
-        return Ok(());
-    };
-    let client = RedisClient::new(&url)?;
+    match std::env::args().nth(1).or_else(|| std::env::var("CAIRN_REDIS_URL").ok()) {
+        Some(url) => run(&url).await,
+        None => {
+            println!("skipped: name a server, such as redis://127.0.0.1/");
+            Ok(())
+        }
+    }
+}
+
+/// The example, on a server.
+pub async fn run(url: &str) -> Result<(), Error> {
+    let client = RedisClient::new(url)?;
 
     // It goes by itself after its time.
     client.set_with_ttl(b"example:greeting", "hello", Duration::from_millis(50)).await?;

@@ -201,25 +201,21 @@ fn a_read_finds_its_way_to_readers_without_an_engine() {
     });
 }
 
-/// Runs an example as its user would.
-#[cfg(all(feature = "redis", feature = "upstash"))]
-fn run_example(name: &str, url: Option<&str>) {
-    let mut command = std::process::Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "-p", "cairn-cache", "--all-features", "--example", name]);
-    command.env_remove("CAIRN_REDIS_URL");
-    let output = command.arg("--").args(url).output().expect("cargo starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    let last = if url.is_none() && name == "redis_ttl" { "skipped" } else { "done" };
-    assert!(said.contains(last), "{said}");
-}
+#[cfg(feature = "redis")]
+#[path = "../examples/hybrid_read_through.rs"]
+#[expect(dead_code, reason = "its `main` is for running it alone")]
+mod hybrid_read_through;
 
-#[cfg(all(feature = "redis", feature = "upstash"))]
-#[test]
-fn the_examples_run() {
-    run_example("redis_ttl", None);
-    run_example("hybrid_read_through", None);
+#[cfg(feature = "redis")]
+#[path = "../examples/redis_ttl.rs"]
+#[expect(dead_code, reason = "its `main` is for running it alone")]
+mod redis_ttl;
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn the_examples_run() {
+    hybrid_read_through::run(None).await.expect("runs in process");
     let Some(server) = crate::redis_server::RedisServer::start() else { return };
-    run_example("redis_ttl", Some(&server.url()));
-    run_example("hybrid_read_through", Some(&server.url()));
+    redis_ttl::run(&server.url()).await.expect("runs");
+    hybrid_read_through::run(Some(server.url())).await.expect("runs");
 }

@@ -107,6 +107,7 @@ impl Transaction {
     /// As [`get`](Self::get).
     pub fn range(&mut self, space: StreamId, range: Range) -> Result<Vec<KeyValue>> {
         let request = RangeRequest::new(space, range.clone()).at(self.snapshot);
+        let request = RangeRequest { without_count: true, ..request };
         let stored = self.store.range(&request)?.kvs;
         let own = self.work.writes.range((space, range.key.clone())..);
         let own = own.take_while(|((at, _), _)| *at == space);
