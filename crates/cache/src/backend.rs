@@ -34,6 +34,7 @@ pub use subscription::{Delivery, Subscription};
 pub use upstash::{UpstashCache, UpstashConfig};
 
 pub(crate) use limits::{check_channel, check_key, check_value};
+pub(crate) use stamp::ttl_ms;
 pub(crate) use subscription::Sender;
 
 use crate::Result;

@@ -85,7 +85,8 @@ impl Fence {
         let keyspace = keyspace.ok_or_else(|| self.lost())?;
         let mut lost = false;
         let committed = self.engine.transact(|transaction| {
-            let ours = self.is_alive()?
+            // Who is first stays first while its key is there, and the key is what is read.
+            let ours = self.is_first_now()?
                 && transaction.get(&keyspace, self.name.key(self.token))?.is_some();
             lost = !ours;
             if lost { Ok(()) } else { body(transaction) }
@@ -99,11 +100,14 @@ impl Fence {
     /// # Errors
     /// The engine's.
     pub fn is_held(&self) -> Result<bool> {
+        Ok(self.is_first_now()?)
+    }
+
+    fn is_first_now(&self) -> cairndb::engine::Result<bool> {
         if !self.is_alive()? {
             return Ok(false);
         }
-        let first = RangeRequest { keys_only: true, ..self.first_request() };
-        let found = self.engine.keys().range(&first)?.kvs;
+        let found = self.engine.keys().range(&self.first_request())?.kvs;
         Ok(found.first().is_some_and(|kv| kv.create_revision == self.token))
     }
 

@@ -126,3 +126,24 @@ impl Figures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The names that stand between two of these marks.
+    fn names(text: &str, mark: char) -> BTreeSet<&str> {
+        let begins = |name: &&str| name.starts_with(concat!("cairn", "_cache_"));
+        text.split(mark).filter(begins).collect()
+    }
+
+    #[test]
+    fn every_metric_is_a_row_of_the_manual() {
+        let source = names(include_str!("figures.rs"), '"');
+        let manual = include_str!("../../../docs/operations.md");
+        let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let manual = rows.filter(|name| name.starts_with(concat!("cairn", "_cache_"))).collect();
+        assert!(source.len() >= 12, "{source:?}");
+        assert_eq!(source, manual);
+    }
+}

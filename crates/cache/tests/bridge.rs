@@ -232,6 +232,29 @@ async fn forged_and_broken_messages_add_nothing_to_the_truth() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_never_silent_does_not_hide_what_it_lost() {
+    for trust in [false, true] {
+        let (_dir, engine) = store();
+        let cache: Arc<dyn CacheBackend> = Arc::new(MemoryCache::default());
+        let feed = Feed::keys(&engine, "k", Range::all()).expect("there");
+        let mut subscriber =
+            Subscriber::with(feed, cache.clone(), "c", &FeedStart::Now, config(trust)).expect("it");
+        let noise = tokio::spawn(async move {
+            loop {
+                cache.publish("c", "noise".into()).await.expect("publishes");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        // Nobody publishes them: only the log has them.
+        for number in 0..3 {
+            write(&engine, number..number + 1);
+            expect(&mut subscriber, number..number + 1).await;
+        }
+        noise.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_beside_the_writing_process_reads_the_same_log() {
     let (dir, engine) = store();
     let reader = Engine::open_read_only(dir.path().join("data")).expect("opens");

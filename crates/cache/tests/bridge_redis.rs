@@ -61,7 +61,7 @@ async fn through_everything(trust_messages: bool) -> Option<cairn_cache::bridge:
         stats.from_messages > before.from_messages || stats.repeated > before.repeated
     };
     let start = std::time::Instant::now();
-    while !channel_works(subscriber.stats()) && start.elapsed() < Duration::from_secs(30) {
+    while !channel_works(subscriber.stats()) && start.elapsed() < Duration::from_secs(120) {
         write(&engine, written..written + 1);
         expect(&mut subscriber, written..written + 1).await;
         written += 1;

@@ -190,6 +190,38 @@ fn waiting_has_an_end_and_leaves_no_place_behind() {
 }
 
 #[test]
+fn a_place_that_is_not_first_has_a_fence_that_takes_nothing() {
+    let (engine, _) = engine();
+    let locks = locks(&engine);
+    engine.create_keyspace("data").expect("creates");
+    let data = engine.keyspace("data").expect("there");
+    let holder = locks.try_lock("job").expect("asks").expect("free");
+    let waiting = locks.enter("job").expect("enters").into_guard();
+    let bare = locks.fence("job", waiting.token()).expect("a name");
+    for fence in [waiting.fence(), bare] {
+        assert!(!fence.is_held().expect("asks"));
+        assert!(is_lost(fence.with_fence(|planner| planner.put(&Put::new(
+            data.stream(),
+            "k",
+            "1"
+        )))));
+        assert!(is_lost(fence.transact(|tx| {
+            tx.put(&data, "k", "2");
+            Ok(())
+        })));
+    }
+    assert_eq!(data.get("k").expect("reads"), None);
+    holder.release().expect("held");
+    waiting
+        .fence()
+        .transact(|tx| {
+            tx.put(&data, "k", "3");
+            Ok(())
+        })
+        .expect("it is first now");
+}
+
+#[test]
 fn a_waiter_takes_over_when_the_holder_falls_silent() {
     let dir = tempfile::tempdir().expect("a directory");
     let engine = Engine::open(dir.path().join("data")).expect("opens");

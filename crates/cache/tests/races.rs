@@ -201,7 +201,7 @@ fn race(misses: Misses, seed: u64) {
             race.cached.stats()
         );
         assert!(race.cached.stats().epochs > 1, "the server forgot everything now and then");
-        assert!(longest < Duration::from_secs(5), "{longest:?}");
+        assert!(longest < PATIENT, "{longest:?}");
     });
 }
 
@@ -269,7 +269,7 @@ fn a_dead_redis_costs_a_few_time_limits_and_then_nothing() {
             let took = start.elapsed();
             println!("{phase}: 2000 reads in {took:?}, {:?}", cached.stats());
             assert!(cached.stats().skipped > 1500, "{:?}", cached.stats());
-            assert!(took < Duration::from_secs(10), "{took:?}");
+            assert!(took < PATIENT, "{took:?}");
             match phase {
                 "killed" => server.restart(),
                 _ => server.resume(),
@@ -286,8 +286,8 @@ fn a_forged_or_broken_entry_is_not_served_instead_of_a_newer_one() {
     let Some(server) = RedisServer::start() else { return };
     let (_dir, _engine, keyspace) = engine();
     block_on(async {
-        let backend =
-            Arc::new(RedisCache::new(&server.url(), RedisConfig::default()).expect("an address"));
+        let config = RedisConfig { timeout: PATIENT };
+        let backend = Arc::new(RedisCache::new(&server.url(), config).expect("an address"));
         let options = HybridOptions { misses: Misses::Backend, ..HybridOptions::default() };
         let cached = HybridStore::new(keyspace, backend.clone(), options);
         until("the backend is up", || cached.is_backend_up()).await;

@@ -56,7 +56,7 @@ impl RedisServer {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(child.expect("redis-server starts"));
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(10) {
+        while start.elapsed() < Duration::from_secs(60) {
             if self.answers() {
                 return true;
             }
@@ -76,7 +76,7 @@ impl RedisServer {
     /// Sends a command on a connection of its own and gives the first line of the answer.
     pub fn say(&self, words: &[&str]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let mut lines = BufReader::new(stream.try_clone()?);
         let mut line = String::new();
         if let Some(password) = &self.password {

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_cache::Error;
 use cairn_cache::backend::*;
+use cairn_cache::{AdvisoryLock, Error};
 
 use crate::block_on;
 use crate::redis_server::RedisServer;
 use crate::rest_endpoint::{RestEndpoint, TOKEN};
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub type Backend = Arc<dyn CacheBackend>;
 
 /// A patient client: the suite is not about time limits, and the machine may be busy.
 pub fn redis(server: &RedisServer) -> Backend {
-    let config = RedisConfig { timeout: Duration::from_secs(10) };
+    let config = RedisConfig { timeout: PATIENT };
     Arc::new(RedisCache::new(&server.url(), config).expect("an address"))
 }
 
 pub fn upstash(endpoint: &RestEndpoint) -> Backend {
-    let config = UpstashConfig { timeout: Duration::from_secs(10), ..UpstashConfig::default() };
+    let config = UpstashConfig { timeout: PATIENT, ..UpstashConfig::default() };
     Arc::new(UpstashCache::new(&endpoint.url(), TOKEN, config).expect("an address"))
 }
 
@@ -182,7 +182,7 @@ fn a_time_to_live_ends_and_can_be_set_anew() {
         cache.set_plain(b"stays", "v".into(), Some(PATIENT)).await.expect("writes");
         assert!(cache.expire(b"stays", HOUR).await.expect("answers"));
         let is_gone = async |key: &'static [u8]| {
-            for _ in 0..2000 {
+            for _ in 0..12_000 {
                 if cache.get_plain(key).await.expect("answers").is_none() {
                     return true;
                 }
@@ -201,6 +201,19 @@ fn a_time_to_live_ends_and_can_be_set_anew() {
 }
 
 #[test]
+fn an_advisory_lock_is_had_on_every_cache_for_any_time() {
+    on_all(|cache| async move {
+        for ttl in [PATIENT, Duration::MAX] {
+            let take = || AdvisoryLock::try_take(cache.clone(), "job", ttl);
+            let held = take().await.expect("asks").expect("free");
+            assert!(take().await.expect("asks").is_none());
+            assert!(held.extend().await.expect("asks"));
+            assert!(held.release().await.expect("asks"));
+        }
+    });
+}
+
+#[test]
 fn messages_reach_those_who_listen() {
     on_all(|cache| async move {
         assert_eq!(cache.publish("news", "nobody".into()).await.expect("publishes"), 0);
@@ -211,9 +224,9 @@ fn messages_reach_those_who_listen() {
         }
         cache.publish("other", "no".into()).await.expect("publishes");
         cache.publish("news", "a,b\"{}".into()).await.expect("publishes");
-        let first = tokio::time::timeout(Duration::from_secs(20), listening.next()).await;
+        let first = tokio::time::timeout(PATIENT, listening.next()).await;
         assert_eq!(first.expect("in time"), Some(Delivery::Message("first".into())));
-        let second = tokio::time::timeout(Duration::from_secs(20), listening.next()).await;
+        let second = tokio::time::timeout(PATIENT, listening.next()).await;
         assert_eq!(second.expect("in time"), Some(Delivery::Message("a,b\"{}".into())));
         assert_eq!(listening.try_next(), None);
     });

@@ -109,11 +109,11 @@ fn a_holder_that_is_paused_past_its_lease_is_fenced_and_its_command_killed() {
     // The command waits for a word, then writes under its fence.
     let script = "echo in; read word; $CAIRN put --fenced k paused; echo wrote $?; read forever";
     let mut paused =
-        locked(dir.path(), &["job", "--ttl", "1"], script).stdin(Stdio::piped()).spawn();
+        locked(dir.path(), &["job", "--ttl", "5"], script).stdin(Stdio::piped()).spawn();
     let paused = paused.as_mut().expect("starts");
     assert_eq!(first_line(paused), "in");
     signal("-STOP", paused);
-    // The next one gets the lock when the lease of a second is over, and keeps it.
+    // The next one gets the lock when the lease of five seconds is over, and keeps it.
     let next = "$CAIRN put --fenced k next && echo in; read word";
     let mut holder =
         locked(dir.path(), &["job", "--ttl", "30"], next).stdin(Stdio::piped()).spawn();
@@ -135,15 +135,15 @@ fn the_lease_outlives_a_killed_supervisor_by_its_time_to_live_at_most() {
     let dir = tempfile::tempdir().expect("a directory");
     let script = "echo in; read word";
     let mut killed =
-        locked(dir.path(), &["job", "--ttl", "1"], script).stdin(Stdio::piped()).spawn();
+        locked(dir.path(), &["job", "--ttl", "5"], script).stdin(Stdio::piped()).spawn();
     let killed = killed.as_mut().expect("starts");
     assert_eq!(first_line(killed), "in");
     killed.kill().expect("a child of ours");
     killed.wait().expect("ends");
     let refused = locked(dir.path(), &["job", "--wait", "0"], "true").output().expect("runs");
-    let taken = locked(dir.path(), &["job", "--wait", "30"], "true").output().expect("runs");
+    let taken = locked(dir.path(), &["job", "--wait", "300"], "true").output().expect("runs");
     assert_eq!(taken.status.code(), Some(0));
-    // The machine may be slow enough that the second was over already.
+    // The machine may be slow enough that the time was over already.
     assert!(matches!(refused.status.code(), Some(0 | 4)));
 }
 

@@ -19,6 +19,8 @@ use crate::Result;
 
 /// What an entry costs beside its bytes, about.
 const ENTRY_OVERHEAD: usize = 128;
+/// With fewer channels none is looked for that nobody listens to.
+const SWEEP_MIN: usize = 64;
 
 /// How a [`MemoryCache`] behaves.
 #[derive(Debug, Clone)]
@@ -64,6 +66,8 @@ struct State {
     len: usize,
     bytes_max: usize,
     channels: HashMap<String, Vec<Sender>>,
+    /// With so many channels it is time to look for those that nobody listens to.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
@@ -93,7 +97,8 @@ impl MemoryCache {
     pub fn new(config: MemoryConfig) -> Self {
         let MemoryConfig { bytes_max, clock } = config;
         let (entries, turn, channels) = (HashMap::new(), VecDeque::new(), HashMap::new());
-        let state = State { entries, turn, len: 0, bytes_max, channels };
+        let sweep_at = SWEEP_MIN;
+        let state = State { entries, turn, len: 0, bytes_max, channels, sweep_at };
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -133,6 +138,17 @@ impl MemoryCache {
 }
 
 impl State {
+    /// Adds a listener; those that went away are forgotten here, since perhaps nobody publishes.
+    fn listen(&mut self, channel: &str, listener: Sender) {
+        let listeners = self.channels.entry(channel.to_owned()).or_default();
+        listeners.retain(Sender::is_open);
+        listeners.push(listener);
+        if self.channels.len() > self.sweep_at {
+            self.channels.retain(|_, listeners| listeners.iter().any(Sender::is_open));
+            self.sweep_at = SWEEP_MIN.max(2 * self.channels.len());
+        }
+    }
+
     fn take_out(&mut self, key: &[u8]) -> Option<Entry> {
         let (key, entry) = self.entries.remove_entry(key)?;
         self.len = self.len.saturating_sub(cost(&key, &entry.value));
@@ -321,7 +337,7 @@ impl CacheBackend for MemoryCache {
             return ready(Err(error));
         }
         let (subscription, sender, _ended) = Subscription::new();
-        self.state().channels.entry(channel.to_owned()).or_default().push(sender);
+        self.state().listen(channel, sender);
         ready(Ok(subscription))
     }
 
@@ -332,5 +348,26 @@ impl CacheBackend for MemoryCache {
         args: &'a [Bytes],
     ) -> Answer<'a, Reply> {
         ready(self.with(|at| (script.local)(at, keys, args)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_that_went_away_are_forgotten_though_nobody_publishes() {
+        let cache = MemoryCache::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            for number in 0..10_000 {
+                let gone = cache.subscribe(&format!("c{number}")).await.expect("subscribes");
+                drop(gone);
+                drop(cache.subscribe("same").await.expect("subscribes"));
+            }
+        });
+        let state = cache.state();
+        assert!(state.channels.len() <= SWEEP_MIN + 1, "{}", state.channels.len());
+        assert!(state.channels.values().all(|listeners| listeners.len() <= 1));
     }
 }

@@ -80,7 +80,6 @@ impl Sender {
     }
 
     /// Whether somebody listens.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
     pub(crate) fn is_open(&self) -> bool {
         !self.messages.is_closed()
     }

@@ -90,6 +90,8 @@ pub struct Subscriber {
     subscription: Option<Subscription>,
     /// When to try the channel again, on the monotonic clock.
     retry_at: Duration,
+    /// When the log was looked at last, on the same clock.
+    looked_at: Duration,
     moved: Arc<Notify>,
     _listening: ListenerGuard,
     stats: SubscriberStats,
@@ -132,6 +134,7 @@ impl Subscriber {
             is_behind: true,
             subscription: None,
             retry_at: Duration::ZERO,
+            looked_at: Duration::ZERO,
             moved,
             _listening: listening,
             stats: SubscriberStats::default(),
@@ -177,9 +180,13 @@ impl Subscriber {
         }
     }
 
+    fn now(&self) -> Duration {
+        self.feed.engine().log().clock().monotonic()
+    }
+
     /// Listens to the channel, if that can be had within a poll interval.
     async fn connect(&mut self) {
-        let now = self.feed.engine().log().clock().monotonic();
+        let now = self.now();
         if self.subscription.is_some() || now < self.retry_at {
             return;
         }
@@ -209,6 +216,9 @@ impl Subscriber {
                 self.is_behind = true;
             }
         }
+        // A channel that is never silent (other lanes, repetitions, strangers) says nothing about
+        // what it lost.
+        self.is_behind |= self.now().saturating_sub(self.looked_at) >= poll;
         if self.is_behind && self.feed.engine().log().is_read_only() {
             self.feed.engine().refresh()?;
         }
@@ -242,6 +252,7 @@ impl Subscriber {
     fn read_log(&mut self) -> Result<()> {
         // What comes from now on is told by the channel, or seen at the next look.
         self.is_behind = false;
+        self.looked_at = self.now();
         for lane in 0..self.feed.lane_count() {
             let Some(position) = position(&mut self.read_to, lane) else { continue };
             let mut read = 0;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cairndb::vfs::{OsRng, Rng};
 
 use crate::Result;
-use crate::backend::{CacheBackend, Reply, Script, ScriptKeys};
+use crate::backend::{CacheBackend, Reply, Script, ScriptKeys, ttl_ms};
 
 /// Takes the lock if nobody has it: `ARGV` are owner and milliseconds.
 const TAKE: Script = Script {
@@ -103,8 +103,8 @@ impl AdvisoryLock {
         name: &str,
         ttl: Duration,
     ) -> Result<Option<Self>> {
-        let (mut owner, ttl) = (vec![0; 16], ttl.max(Duration::from_millis(1)));
-        OsRng.fill(&mut owner);
+        // As text, which every protocol carries.
+        let owner = format!("{:016x}{:016x}", OsRng.next_u64(), OsRng.next_u64());
         let key = format!("cairn:advisory-lock:{name}").into();
         let lock = Self { cache, key, owner: owner.into(), ttl };
         Ok(lock.run(&TAKE).await?.then_some(lock))
@@ -127,7 +127,7 @@ impl AdvisoryLock {
     }
 
     async fn run(&self, script: &Script) -> Result<bool> {
-        let millis = self.ttl.as_millis().to_string().into();
+        let millis = ttl_ms(self.ttl).to_string().into();
         let (keys, args) = ([self.key.clone()], [self.owner.clone(), millis]);
         Ok(self.cache.script(script, &keys, &args).await?.as_int() == Some(1))
     }

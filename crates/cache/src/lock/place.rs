@@ -103,27 +103,16 @@ impl Place {
         end_what_is_over(&locks.engine)?;
         let engine = locks.engine.clone();
         let asked_at = engine.log().clock().monotonic();
-        let place = Self {
-            space: locks.space.stream(),
-            name,
-            token,
-            lease,
-            ttl: Duration::ZERO,
-            deadline: Deadline::default(),
-            given_up: true,
-            engine,
-        };
-        let found = place.engine.keys().get(place.space, &place.name.key(token))?;
-        let info = place.engine.keys().lease(lease);
+        let space = locks.space.stream();
+        let found = engine.keys().get(space, &name.key(token))?;
+        let info = engine.keys().lease(lease);
         match (found, info) {
             (Some(kv), Some(info)) if kv.create_revision == token && kv.lease == lease => {
-                place.deadline.renewed(asked_at, info.remaining);
+                let deadline = Deadline::new(asked_at, info.remaining);
                 let ttl = Duration::from_secs(u64::try_from(info.ttl).unwrap_or(0));
-                let (engine, deadline) = (place.engine.clone(), place.deadline.clone());
-                let (space, name) = (place.space, place.name.clone());
                 Ok(Self { engine, space, name, token, lease, ttl, deadline, given_up: false })
             }
-            _ => Err(place.lost()),
+            _ => Err(Error::LockLost { name: name.as_str().to_owned(), token }),
         }
     }
 

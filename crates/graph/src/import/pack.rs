@@ -34,6 +34,25 @@ struct Row {
     end: usize,
 }
 
+/// Most that one commit takes.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    len: usize,
+    records: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self { len: COMMIT_LEN_MAX, records: COMMIT_RECORDS_MAX }
+    }
+}
+
+impl Most {
+    const fn takes(self, len: usize, records: usize) -> bool {
+        len <= self.len && records <= self.records
+    }
+}
+
 /// Edges that will be committed together.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -42,6 +61,7 @@ pub(super) struct Window {
     labels: Vec<Label>,
     by_label: HashMap<Label, u32>,
     cost: usize,
+    most: Most,
 }
 
 impl Window {
@@ -85,7 +105,7 @@ impl Window {
             self.rows.sort_by_key(|row| row.label);
         }
         let records = Bytes::from(std::mem::take(&mut self.records));
-        commit_rows(graph, &self.rows, &self.labels, &records, report)
+        commit_rows(graph, &self.rows, &self.labels, &records, self.most, report)
     }
 }
 
@@ -94,6 +114,7 @@ fn commit_rows(
     rows: &[Row],
     labels: &[Label],
     records: &Bytes,
+    most: Most,
     report: &mut ImportReport,
 ) -> Result<()> {
     let numbers = numbers(rows);
@@ -102,12 +123,9 @@ fn commit_rows(
     let mut ends = Vec::new();
     let puts = batch.puts(&mut ends);
     let len: usize = puts.iter().map(|put| put.key.len() + put.value.len() + STATEMENT_LEN).sum();
-    let fits = len <= COMMIT_LEN_MAX && puts.len() <= COMMIT_RECORDS_MAX;
-    if !fits && rows.len() > 1 {
+    if !most.takes(len, puts.len()) && rows.len() > 1 {
         drop(puts);
-        let (first, second) = rows.split_at(rows.len() / 2);
-        commit_rows(graph, first, labels, records, report)?;
-        return commit_rows(graph, second, labels, records, report);
+        return commit_halves(graph, rows, labels, records, most, report);
     }
     // The one writer at a time looks and writes: nothing can come between.
     let written = graph.engine().keys().write(|planner| {
@@ -119,6 +137,10 @@ fn commit_rows(
             Ok(keys) => keys,
             Err(error) => return Ok(Err(Refusal::Other(error))),
         };
+        let key_len: usize = keys.iter().map(|key| key.len() + STATEMENT_LEN).sum();
+        if !most.takes(len + key_len, puts.len() + keys.len()) && rows.len() > 1 {
+            return Ok(Err(Refusal::TooLarge));
+        }
         for put in &puts {
             planner.put(put)?;
         }
@@ -134,7 +156,11 @@ fn commit_rows(
             report.revision = revision;
             Ok(())
         }
-        Err(Refusal::Taken) => commit_rows(graph, rows, labels, records, report),
+        Err(Refusal::Taken) => commit_rows(graph, rows, labels, records, most, report),
+        Err(Refusal::TooLarge) => {
+            drop(puts);
+            commit_halves(graph, rows, labels, records, most, report)
+        }
         Err(Refusal::Missing(id)) => {
             let row = rows.iter().filter(|row| row.src == id || row.dst == id);
             let line = row.map(|row| row.line).min().unwrap_or(0);
@@ -144,8 +170,24 @@ fn commit_rows(
     }
 }
 
+/// What is too large for one commit becomes two.
+fn commit_halves(
+    graph: &Graph,
+    rows: &[Row],
+    labels: &[Label],
+    records: &Bytes,
+    most: Most,
+    report: &mut ImportReport,
+) -> Result<()> {
+    let (first, second) = rows.split_at(rows.len() / 2);
+    commit_rows(graph, first, labels, records, most, report)?;
+    commit_rows(graph, second, labels, records, most, report)
+}
+
 /// Why a window was not written.
 enum Refusal {
+    /// With the entries of indexes it is too large for one commit.
+    TooLarge,
     /// There is no such vertex.
     Missing(VertexId),
     /// Somebody has the ids, which no good random source lets happen.
@@ -336,3 +378,6 @@ impl Batch<'_> {
         Ok(keys)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,10 @@ pub(crate) async fn run(
                 None => {
                     tokio::time::sleep(backoff.next()).await;
                     connection = connect(&address, &channel, limit).await.ok();
+                    if connection.is_some() {
+                        // Whoever read everything at the first gap missed what came since.
+                        to.send(Delivery::Gap);
+                    }
                 }
             }
         };

@@ -39,6 +39,10 @@ pub(crate) async fn run(
                 None => {
                     tokio::time::sleep(backoff.next()).await;
                     stream = http.listen(&channel).await.ok();
+                    if stream.is_some() {
+                        // Whoever read everything at the first gap missed what came since.
+                        to.send(Delivery::Gap);
+                    }
                 }
             }
         };
