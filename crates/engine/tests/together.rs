@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::proofs::rebuilt;
 use cairn_auth::GivenKey;
 use cairn_engine::*;
-use cairn_merkle::log::{TreeHead, consistency};
+use cairn_merkle::log::{Tree, TreeHead, consistency};
 use cairn_merkle::map::Question;
 use cairn_segment::{Log, LogConfig, VerifyOptions};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, SimConfig, SimVfs, Vfs};
@@ -34,7 +33,8 @@ fn options(vfs: Arc<dyn Vfs>, seed: u64, is_sealed: bool) -> EngineOptions {
 
 fn holders(vfs: &dyn Vfs, paths: &[String], needle: &[u8]) -> Vec<String> {
     let holds = |path: &&String| {
-        let file = vfs.open(path, OpenMode::Read).expect("opens");
+        // Somebody else may have put it in another's place since.
+        let Ok(file) = vfs.open(path, OpenMode::Read) else { return false };
         let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
         file.read_exact_at(0, &mut bytes).expect("reads");
         bytes.windows(needle.len()).any(|window| window == needle)
@@ -327,8 +327,8 @@ fn settle(engine: &Engine, model: &mut Model, when: &str) {
     let found = found.unwrap_or_else(|error| panic!("{when}: {name:?}: {error}"));
     let after = match found {
         None => None,
-        // Which of the two it is was erased with it.
-        Some(kv) if kv.erased.is_some() => number.or(before),
+        // Nobody asked for the end of what was only begun.
+        Some(kv) if kv.erased.is_some() => before,
         Some(kv) => Some(number_of(&kv.value)),
     };
     assert!(after == before || after == number, "{when}: {name:?} is {after:?}");
@@ -392,6 +392,16 @@ fn judge(engine: &Engine, disk: &dyn Vfs, paths: &[String], model: &mut Model, w
     engine.keys().verify_tables().expect("whole");
 }
 
+/// The tree of the leaves: of a record that was cleaned away nothing else is left.
+fn rebuilt(engine: &Engine, size: u64) -> TreeHead {
+    let (mut tree, mut scan) = (Tree::new(), engine.log().scan(engine.log().start_lsn()));
+    while tree.size() < size {
+        let record = scan.next_record().expect("reads").expect("there");
+        tree.push(record.leaf().into()).expect("pushes");
+    }
+    tree.head()
+}
+
 fn judge_proofs(engine: &Engine, model: &Model, when: &str) {
     let proofs = engine.proofs().expect("opens");
     proofs.catch_up().expect("catches up");
@@ -404,7 +414,11 @@ fn judge_proofs(engine: &Engine, model: &Model, when: &str) {
     for space in ["ledger", "cache"] {
         if head.size > 8 && engine.keyspace(space).is_ok() {
             let shown = proofs.prove_map(space, b"key1", Question::Newest);
-            let shown = shown.unwrap_or_else(|error| panic!("{when}: {space}: {error}"));
+            let shown = match shown {
+                // The other versions of the key must be in the log for that.
+                Err(proof::Error::Map(_)) if space == "cache" => continue,
+                shown => shown.unwrap_or_else(|error| panic!("{when}: {space}: {error:?}")),
+            };
             shown.file.check(&[proofs.verifier().expect("key")]).expect("holds");
         }
     }
@@ -484,7 +498,7 @@ fn what_goes_with_a_dropped_keyspace_is_not_missing() {
     engine.drop_keyspace("cache").expect("drops");
     engine.keyspace("ledger").expect("there").put("k", "v").expect("puts");
     engine.keys().compact(engine.revision()).expect("compacts");
-    assert_eq!(engine.clean_keyspaces(&ALL).expect("cleans").dropped_count, 5);
+    assert_eq!(engine.clean_keyspaces(&ALL).expect("cleans").dropped_count, 4, "one is too short");
     let check = |engine: &Engine| {
         let (report, erasures) =
             engine.verify_erasures(&VerifyOptions::default()).expect("verifies");
