@@ -80,8 +80,11 @@ impl Engine {
             let damaged = if again { OnDamage::Remove } else { OnDamage::Refuse };
             self.log().reseal_files(dir, damaged)
         };
+        // Their file is among those of the proofs.
+        let no_erasures = self.progress();
         let all = || PROOF_DIRS.iter().map(reseal).sum::<cairn_segment::Result<usize>>();
         let file_count = self.shared.proofs.alone(all)?;
+        drop(no_erasures);
         self.shared.subjects.reseal()?;
         let needed = self.shared.subjects.data_keys()?;
         let dropped_key_count = self.log().drop_unneeded_keys(&needed)?;

@@ -177,7 +177,7 @@ impl Engine {
         subjects.attach(&log);
         let sealer = Some(subjects.clone() as Arc<dyn ValueSealer>);
         let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone(), sealer)?;
-        let erasing = Mutex::new(Progress::read(&**log.vfs(), &log.store_id()));
+        let erasing = Mutex::new(Progress::read(&*log.sealed_vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
         let members = Mutex::new(Groups::default());

@@ -116,7 +116,7 @@ impl Engine {
     /// Of a payload that can be guessed the hash tells whether a guess is right.
     ///
     /// Costs a reading and writing of the segments and tables concerned; versions of a key are
-    /// looked for in the whole log. If it fails after the reason was logged, nobody reads the
+    /// looked for in the whole log, and where keyspaces were cleaned all tables are merged. If it fails after the reason was logged, nobody reads the
     /// payloads, and [`finish_erasures`](Self::finish_erasures), [`maintain`](Self::maintain) and
     /// the next opening go on.
     ///
@@ -132,6 +132,7 @@ impl Engine {
         }
         let mut progress = self.progress();
         let found = self.find(target)?;
+        self.merge_away_cleaned(target)?;
         let gone = found.first().map(|found| found.place.lsn);
         let records: Vec<ErasedPlace> =
             found.into_iter().filter(|found| !found.is_gone).map(|found| found.place).collect();
@@ -158,6 +159,20 @@ impl Engine {
         let (cleaned, table_count) = self.finish(&mut progress)?;
         let records = record.records.iter().map(|place| place.lsn).collect();
         Ok(Erasure { by, records, cleaned, table_count })
+    }
+
+    /// Versions that were cleaned out of the log cannot be named any more, but tables may have
+    /// their values until a merge meets them: it does so now.
+    fn merge_away_cleaned(&self, target: &EraseTarget<'_>) -> Result<()> {
+        let (log, only_newest) = (self.log(), Versions::At(0));
+        match *target {
+            EraseTarget::Key { versions, .. }
+                if versions != only_newest && log.cleaned_to() > 0 && !log.is_read_only() =>
+            {
+                Ok(self.keys().merge_tables()?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The records whose payload an erasure would take, rising; nothing is changed.

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind, KeyNumber};
+use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind, KeyNumber, StoreKey};
 use cairn_mvcc::{Erasure, ValueSealer};
 use cairn_segment::{Log, RecordKind};
 use cairn_types::{Lsn, StreamId};
@@ -28,7 +28,7 @@ pub(crate) use record::SUBJECT;
 pub use record::{SUBJECT_LEN_MAX, ShredRecord};
 
 use crate::{Engine, Error, Result, envelope};
-use key_file::KeyFile;
+use key_file::{KeyFile, SubjectId};
 
 /// The subject of a key.
 #[must_use]
@@ -146,6 +146,17 @@ impl Subjects {
         Ok(out)
     }
 
+    /// The key of a subject. When another process writes the file it is read again: the key may
+    /// be new, or the file was replaced while it was read.
+    fn key_of(&self, id: &SubjectId) -> Result<Option<Arc<StoreKey>>> {
+        let known = self.with_keys(|keys| Ok(keys.get(id)));
+        if matches!(known, Ok(Some(_))) || !self.log().is_read_only() {
+            return known;
+        }
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.with_keys(|keys| Ok(keys.get(id)))
+    }
+
     /// Opens what was sealed; or says by which record it is gone.
     fn open_bytes(
         &self,
@@ -161,7 +172,7 @@ impl Subjects {
         let log = self.log();
         let damaged = |cause| Error::Damaged { lsn, cause };
         let id = KeyFile::id_of(log, subject);
-        let secret = self.with_keys(|keys| Ok(keys.get(&id)))?;
+        let secret = self.key_of(&id)?;
         let secret =
             secret.ok_or(damaged("its subject's key is missing, and nobody shredded it"))?;
         let (salt, block) =

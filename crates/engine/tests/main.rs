@@ -21,6 +21,7 @@ mod retention;
 mod snapshot;
 mod space;
 mod subjects;
+mod together;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -22,6 +22,9 @@ use crate::{Cleaned, Error, Log, Result};
 /// data keys that this needs.
 const SEALED_BY_OWNERS: [&str; 1] = ["keys/subjects"];
 
+/// How often files are looked at again when one went while they were.
+const LOOKS: u32 = 20;
+
 /// What names a data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyUse {
@@ -165,14 +168,13 @@ impl Log {
             return Ok(count);
         }
         let sealed = self.sealed_vfs();
-        let (leftovers, files): (Vec<String>, Vec<String>) =
-            files_below(&*store.vfs, dir)?.into_iter().partition(|path| path.ends_with(".tmp"));
+        let (leftovers, files): (Vec<String>, Vec<String>) = files_below(&*store.vfs, dir)?
+            .into_iter()
+            .filter(|path| !is_of_owner(path))
+            .partition(|path| path.ends_with(".tmp"));
         // A crash left them; nobody is at them now.
         leftovers.iter().try_for_each(|path| store.vfs.remove(path))?;
         for path in files {
-            if SEALED_BY_OWNERS.contains(&&*path) {
-                continue;
-            }
             if header_of(&*store.vfs, &path)? != active {
                 match reseal(&*store.vfs, &*sealed, &path) {
                     Err(error) if error.is_damaged() && damaged == OnDamage::Remove => {
@@ -224,6 +226,17 @@ impl Log {
     }
 
     fn key_uses(&self) -> Result<BTreeMap<KeyNumber, KeyUse>> {
+        let mut tries = LOOKS;
+        loop {
+            match self.look_for_keys() {
+                // A merge took it away, or it was renamed: under its new name it counts.
+                Err(Error::Vfs(error)) if error.is_not_found() && tries > 0 => tries -= 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn look_for_keys(&self) -> Result<BTreeMap<KeyNumber, KeyUse>> {
         let mut uses: BTreeMap<KeyNumber, KeyUse> = BTreeMap::new();
         for segment in self.shared.segments.load().iter() {
             let used = uses.entry(segment.header.key).or_default();
@@ -234,7 +247,7 @@ impl Log {
         for path in files_below(vfs, "")? {
             let first = path.split('/').next().unwrap_or_default();
             let is_of_log = first == LOG_DIR || RING_PATHS.contains(&&*path) || !path.contains('/');
-            if is_of_log || SEALED_BY_OWNERS.contains(&&*path) {
+            if is_of_log || is_of_owner(&path) {
                 continue;
             }
             let key = if first == QUARANTINE_DIR {
@@ -248,6 +261,11 @@ impl Log {
         }
         Ok(uses)
     }
+}
+
+/// Whether this is a file that its owner seals, or what it is written to before it is renamed.
+fn is_of_owner(path: &str) -> bool {
+    SEALED_BY_OWNERS.contains(&path.strip_suffix(".tmp").unwrap_or(path))
 }
 
 fn no_key() -> Error {

@@ -33,7 +33,7 @@ impl Engine {
     }
 
     /// How far erasures were carried out; whoever holds it is the only one at it.
-    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.shared.erasing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -56,7 +56,7 @@ impl Engine {
         let table_count = self.keys().give_up(&keys)?;
         let cleaned = self.clean_of(&work.present)?;
         *progress = Progress { until: Lsn::new(last.get() + 1) };
-        let written = progress.write(&**log.vfs(), &log.store_id());
+        let written = progress.write(&*log.sealed_vfs(), &log.store_id());
         written.map_err(|error| Error::Proof(Arc::new(error)))?;
         Ok((cleaned, table_count))
     }

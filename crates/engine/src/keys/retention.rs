@@ -8,8 +8,10 @@ use cairn_types::{KeyspaceName, StreamId};
 use crate::metadata::{KeyspaceCreated, KeyspaceRetention};
 use crate::{Engine, Error, Result};
 
-/// Files that show that a tree or a key map was made over the log.
-const PROOF_FILES: [&str; 2] = ["proofs/tree", "proofs/key-map"];
+/// Files that show that a tree or a key map was made over the log. The tree's may be removed by
+/// hand, those of the signing key are truth.
+const PROOF_FILES: [&str; 4] =
+    ["proofs/tree", "proofs/key-map", "keys/checkpoint.key", "keys/signed"];
 
 impl Engine {
     /// Changes what the log keeps of a keyspace from now on. What went does not come back.

@@ -101,7 +101,10 @@ impl LogTree {
         let tree = TiledTree::new(store);
         let found = Found::default();
         let (log, mutations) = (log.clone(), Mutations::default());
-        Ok(Self { log, tree, reader, found, synced_size: 0, rebuilt_count: 0, mutations })
+        let tree = Self { log, tree, reader, found, synced_size: 0, rebuilt_count: 0, mutations };
+        // Durable before the log states a map: cleaning knows by this file that there may be one.
+        tree.write_state(Keep::Durably)?;
+        Ok(tree)
     }
 
     /// Takes in all durable records; how many were new.

@@ -79,6 +79,8 @@ struct Held {
     sealed_with: KeyNumber,
 }
 
+type Slot = zeroize::Zeroizing<[u8; SLOT]>;
+
 /// What a slot says.
 struct Opened {
     id: SubjectId,
@@ -176,7 +178,13 @@ impl KeyFile {
             SEALED => {
                 let salt = slot[40..56].try_into().expect("16 bytes");
                 let (codecs, store) = (self.log.codecs(), self.log.store_id());
-                let cipher = codecs.old_file_cipher(FileKind::Subject, store, &salt, sealed_with);
+                let cipher =
+                    || codecs.old_file_cipher(FileKind::Subject, store, &salt, sealed_with);
+                // Another process may have added it.
+                let cipher = match cipher() {
+                    None => self.log.refresh_keys().map(|()| cipher())?,
+                    known => known,
+                };
                 let cipher = cipher.ok_or(damaged("its keys need a data key of the store"))?;
                 cipher
                     .open(&self.place(), body, &mut secret)
@@ -209,8 +217,9 @@ impl KeyFile {
             let slot = bytes.get_mut(at..at + SLOT).and_then(|slot| slot.first_chunk_mut::<SLOT>());
             let slot = slot.ok_or(damaged("it is shorter than it was"))?;
             let Opened { id, secret, .. } = self.opened(slot)?;
-            slot.copy_from_slice(&self.slot_of(&id, &secret)?[..]);
-            held.sealed_with = active;
+            let (number, sealed) = self.slot_of(&id, &secret)?;
+            slot.copy_from_slice(&sealed[..]);
+            held.sealed_with = number;
         }
         self.file = Some(put_in_place(&self.log, &*file, &bytes)?);
         self.keys = resealed;
@@ -233,7 +242,7 @@ impl KeyFile {
         }
         let mut secret = zeroize::Zeroizing::new([0; KEY_LEN]);
         self.log.rng().fill(secret.as_mut_slice());
-        let slot = self.slot_of(id, secret.as_slice())?;
+        let (sealed_with, slot) = self.slot_of(id, secret.as_slice())?;
         let number = self.free.last().copied().unwrap_or(self.end);
         let file = self.file_for_writing()?;
         file.write_all_at(number * SLOT_LEN, &slot[..]).map_err(vfs_error)?;
@@ -242,21 +251,22 @@ impl KeyFile {
             self.end += 1;
         }
         let key = Arc::new(StoreKey::new(self.log.store_id(), secret.as_slice())?);
-        let sealed_with = self.log.codecs().active_key();
         self.keys.insert(*id, Held { slot: number, key: key.clone(), sealed_with });
         Ok(key)
     }
 
-    fn slot_of(&self, id: &SubjectId, secret: &[u8]) -> Result<zeroize::Zeroizing<[u8; SLOT]>> {
+    /// A slot, and the data key that seals what is in it: another may be the newest by now.
+    fn slot_of(&self, id: &SubjectId, secret: &[u8]) -> Result<(KeyNumber, Slot)> {
         let mut slot = zeroize::Zeroizing::new([0; SLOT]);
         slot[..32].copy_from_slice(id);
         let mut salt = [0; 16];
         self.log.rng().fill(&mut salt);
         let (codecs, store) = (self.log.codecs(), self.log.store_id());
-        match codecs.new_file_cipher(FileKind::Subject, store, &salt) {
+        let sealed_with = match codecs.new_file_cipher(FileKind::Subject, store, &salt) {
             None => {
                 slot[32] = PLAIN;
                 slot[56..56 + KEY_LEN].copy_from_slice(secret);
+                KeyNumber::NONE
             }
             Some((number, cipher)) => {
                 slot[32] = SEALED;
@@ -265,11 +275,12 @@ impl KeyFile {
                 let mut sealed = Vec::with_capacity(SEALED_LEN);
                 cipher.seal(&self.place(), secret, &mut sealed)?;
                 slot[56..112].copy_from_slice(&sealed);
+                number
             }
-        }
+        };
         let check = check(&slot[..CHECKED]);
         slot[CHECKED..].copy_from_slice(&check);
-        Ok(slot)
+        Ok((sealed_with, slot))
     }
 
     /// The file, made with its header when there is none.

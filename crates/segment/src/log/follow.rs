@@ -75,6 +75,22 @@ impl Log {
         Ok(moved)
     }
 
+    /// On a log that is open for reading only: takes over the data keys that another process has
+    /// added since.
+    ///
+    /// # Errors
+    /// When the key ring cannot be read, or needs another key than those given.
+    pub fn refresh_keys(&self) -> Result<()> {
+        if self.shared.append.is_some() {
+            return Ok(());
+        }
+        let store = &self.shared.store;
+        match read_ring(&*store.vfs)?.ring {
+            Some(ring) => Ok(store.registry.change_ring(&ring, None)?),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the key ring again when the process that writes has added a data key to it.
     fn learn_key(&self, header: &SegmentHeader) -> Result<()> {
         let store = &self.shared.store;
