@@ -8,7 +8,8 @@ pub struct Damaged(pub usize);
 
 impl std::fmt::Display for Damaged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} places are damaged; restore the files named above from a copy", self.0)
+        let places = if self.0 == 1 { "place is" } else { "places are" };
+        write!(f, "{} {places} damaged; restore the files named above from a copy", self.0)
     }
 }
 

@@ -8,6 +8,7 @@ mod kernel;
 mod keys;
 mod locks;
 mod proofs;
+mod words;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

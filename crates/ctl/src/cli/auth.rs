@@ -45,6 +45,7 @@ pub struct Out {
 
 /// Where a password comes from.
 #[derive(Debug, Clone, Args)]
+#[group(id = "password_source")]
 pub struct Password {
     /// A file with the password, `-` for standard input; asked for on a terminal without it.
     #[arg(long, value_name = "FILE")]

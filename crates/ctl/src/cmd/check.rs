@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{codecs, line, open_read_only, vfs};
 use crate::cli::{Cli, Inspect};
-use crate::exit::Damaged;
+use crate::exit::{Damaged, Refused};
 
 fn run_verify(cli: &Cli) -> Result<(VerifyReport, Option<ErasureReport>)> {
     let met = ErasedRecords::default();
@@ -258,31 +258,58 @@ pub fn inspect(cli: &Cli, args: &Inspect, out: &mut impl Write) -> Result<()> {
 
 /// Looks for what is wrong and says what to do.
 pub fn doctor(cli: &Cli, out: &mut impl Write) -> Result<()> {
-    match open_read_only(cli) {
-        Ok(engine) => {
-            line(out, format!("opens: yes, {} topics", engine.topics().len()))?;
-            if let Err(error) = engine.keys().verify_tables() {
-                line(out, format!("rebuildable: {error}; delete the directory `tables`"))?;
-            }
-        }
-        Err(error) => {
-            let missing = error
-                .downcast_ref::<cairndb::engine::Error>()
-                .is_some_and(|e| matches!(e, cairndb::engine::Error::Log(Error::NoStore)));
-            if missing {
-                return Err(error);
-            }
-            line(out, format!("opens: no: {error:#}"))?;
-        }
+    let found = look(cli)?;
+    if cli.json {
+        let (opens, tables) = (found.closed.is_none(), found.tables.as_deref());
+        line(out, json!({ "opens": opens, "cause": found.closed, "tables": tables }))?;
+    } else {
+        let text = found.closed.as_ref().map_or("yes".to_owned(), |cause| format!("no: {cause}"));
+        line(out, format!("opens: {text}"))?;
     }
     let (report, erasures) = run_verify(cli)?;
     print_report(cli, &report, erasures.as_ref(), out)?;
+    let say = |text: &str, out: &mut _| if cli.json { Ok(()) } else { line(out, text) };
     if !report.is_intact() {
-        line(
-            out,
-            "what to do: copy the directory away, restore the files named above from a copy of theirs;\nwithout one `cairn repair` says what can be kept",
-        )?;
+        say("what to do: copy the directory away, restore the files named above from a copy", out)?;
+        if found.closed.is_some() {
+            say("of theirs; without one `cairn repair` says what can be kept", out)?;
+        } else {
+            say("of theirs; the store opens, what is damaged is refused where it is read", out)?;
+        }
         return Err(Damaged(report.damage.len()).into());
     }
-    line(out, "nothing is wrong")
+    if let Some(error) = found.tables.or(found.closed) {
+        say(
+            "the log is intact, all else is made from it. What to do when the line below names",
+            out,
+        )?;
+        say("files in `tables`: move that directory away and run a command that writes", out)?;
+        return Err(Refused(error).into());
+    }
+    say("nothing is wrong", out)
+}
+
+/// What opening a store says of it.
+struct Opened {
+    /// Why it does not open.
+    closed: Option<String>,
+    /// What is wrong with its tables, when it opens.
+    tables: Option<String>,
+}
+
+fn look(cli: &Cli) -> Result<Opened> {
+    let error = match open_read_only(cli) {
+        Ok(engine) => {
+            let tables = engine.keys().verify_tables().err().map(|error| error.to_string());
+            return Ok(Opened { closed: None, tables });
+        }
+        Err(error) => error,
+    };
+    let missing = error
+        .downcast_ref::<cairndb::engine::Error>()
+        .is_some_and(|e| matches!(e, cairndb::engine::Error::Log(Error::NoStore)));
+    if missing || crate::exit::code(&error) != 3 {
+        return Err(error);
+    }
+    Ok(Opened { closed: Some(format!("{error:#}")), tables: None })
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use cairn_graph::{
-    Direction, Edge, EdgeColumns, Edit, Error, ExpandOptions, Graph, ImportOptions, Label,
-    NodeColumns, PathOptions, Progress, Value, Vertex, VertexId, View,
+    Direction, Edge, EdgeColumns, Edit, ExpandOptions, Graph, ImportOptions, Label, NodeColumns,
+    PathOptions, Progress, Value, Vertex, VertexId, View,
 };
 use serde_json::json;
 
@@ -186,11 +186,16 @@ fn import(cli: &Cli, args: &GraphImport, out: &mut impl Write) -> Result<()> {
     }
 }
 
+/// Says it by the word that was given: nobody knows the id that stands for a name.
+fn no_vertex(called: &str) -> anyhow::Error {
+    NotFound(format!("there is no vertex {called}")).into()
+}
+
 fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<()> {
     let from = VertexId::named(&args.vertex);
     read(cli, &args.place, |view| {
         if view.vertex(from)?.is_none() {
-            return Err(Error::NoVertex { id: from }.into());
+            return Err(no_vertex(&args.vertex));
         }
         let (labels, direction) = (labels(&args.label)?, direction(args.direction));
         if args.hops == 1 {
@@ -238,6 +243,11 @@ fn path(cli: &Cli, args: &GraphPath, out: &mut impl Write) -> Result<()> {
     read(cli, &args.place, |view| {
         let (labels, direction) = (labels(&args.label)?, direction(args.direction));
         let options = PathOptions { labels, direction, ..PathOptions::default() };
+        for (id, name) in [(from, &args.from), (to, &args.to)] {
+            if view.vertex(id)?.is_none() {
+                return Err(no_vertex(name));
+            }
+        }
         let found = match &args.weight {
             None => view.shortest_path(from, to, &options)?,
             Some(property) => view.cheapest_path(from, to, property, &options)?,

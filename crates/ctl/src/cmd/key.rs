@@ -44,7 +44,8 @@ fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<()> {
 
 fn rewrite(cli: &Cli, engine: &Engine) -> Result<Resealed> {
     let progress = |done: usize, all: usize| {
-        if !cli.json && all > 0 && done < all {
+        // Some twenty lines, however many segments there are.
+        if !cli.json && done < all && done % all.div_ceil(20) == 0 {
             anstream::eprintln!("cairn: sealing segment {} of {all}", done + 1);
         }
     };

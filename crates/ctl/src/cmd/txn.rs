@@ -18,8 +18,10 @@ const LEN_MAX: u64 = 256 << 20;
 /// Runs a transaction and prints its answer as JSON.
 pub fn txn(cli: &Cli, args: &Arguments, out: &mut impl Write) -> Result<()> {
     let text = match &args.file {
-        Some(file) => std::fs::read_to_string(file).with_context(|| file.display().to_string())?,
-        None => {
+        Some(file) if file.as_os_str() != "-" => {
+            std::fs::read_to_string(file).with_context(|| file.display().to_string())?
+        }
+        _ => {
             let mut text = String::new();
             std::io::stdin().lock().take(LEN_MAX).read_to_string(&mut text)?;
             text
@@ -41,8 +43,13 @@ pub fn txn(cli: &Cli, args: &Arguments, out: &mut impl Write) -> Result<()> {
 }
 
 fn parse(space: &Keyspace, value: &Value) -> Result<Txn> {
-    if !value.is_object() {
+    let Some(fields) = value.as_object() else {
         bail!("a transaction is an object with compare, success and failure");
+    };
+    let known = |name: &&String| ["compare", "success", "failure"].contains(&name.as_str());
+    if let Some(other) = fields.keys().find(|name| !known(name)) {
+        // Taken for nothing, a slip of the pen would do nothing and say that it succeeded.
+        bail!("field {other} is none of compare, success, failure");
     }
     let list = |name: &str| match value.get(name) {
         None => Ok(&[][..]),

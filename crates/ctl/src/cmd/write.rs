@@ -25,19 +25,26 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<()> {
     ensure_topic(&engine, &args.topic, config)?;
     let progress = progress_bar(len);
     let mut lines = BufReader::with_capacity(1 << 20, file);
-    let (mut batch, mut number, mut count) = (Vec::new(), 0_u64, 0_usize);
+    let (mut batch, mut number, mut count, mut first) = (Vec::new(), 0_u64, 0_usize, 1_u64);
+    // An error of the engine counts events within a batch, which nobody can see in the file.
+    let lines_of = |first: u64, last: u64| format!("within lines {first} to {last}");
     let start = std::time::Instant::now();
-    while let Some(text) = next_line(&mut lines)? {
+    let path = || args.file.display().to_string();
+    while let Some(text) = next_line(&mut lines).with_context(path)? {
         number += 1;
         progress.inc(text.len() as u64 + 1);
         if !text.is_empty() {
             batch.push(to_event(&text, args).with_context(|| format!("line {number}"))?);
         }
         if batch.len() == BATCH {
-            count += engine.append_batch(&args.topic, &std::mem::take(&mut batch))?.len();
+            let events = std::mem::take(&mut batch);
+            let stored = engine.append_batch(&args.topic, &events);
+            count += stored.with_context(|| lines_of(first, number))?.len();
+            first = number + 1;
         }
     }
-    count += engine.append_batch(&args.topic, &batch)?.len();
+    let stored = engine.append_batch(&args.topic, &batch);
+    count += stored.with_context(|| lines_of(first, number))?.len();
     engine.close()?;
     progress.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();

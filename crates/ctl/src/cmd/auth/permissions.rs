@@ -1,6 +1,6 @@
 //! Permissions as text: `read,write:keys:users:eu/`. Neither truth nor derived: a notation.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use cairndb::auth::{Action, Actions, AdminArea, KeyRange, NamePattern, Permission, Scope};
 
 const AREAS: [(&str, AdminArea); 7] = [
@@ -41,7 +41,10 @@ fn parse(text: &str) -> Result<Permission> {
                 _ => bail!("{action}: an action is read, write, manage or all"),
             };
     }
-    Ok(Permission::new(allowed, parse_scope(scope)?))
+    let scope = parse_scope(scope).with_context(|| {
+        format!("{text}: scopes are keys:KEYSPACE:PREFIX, keyspace:NAME, topic:NAME and admin:AREA")
+    })?;
+    Ok(Permission::new(allowed, scope))
 }
 
 fn parse_scope(text: &str) -> Result<Scope> {

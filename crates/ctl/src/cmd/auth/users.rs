@@ -73,7 +73,9 @@ fn list(cli: &Cli, out: &mut impl Write) -> Result<()> {
     loop {
         let page = desk.handle.list_users(after, PAGE)?;
         for user in &page {
-            print(cli, user, &[], out)?;
+            let roles = desk.handle.roles_of(user.id)?;
+            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            print(cli, user, &roles, out)?;
         }
         match page.last() {
             Some(last) if page.len() == PAGE => after = Some(last.id),
