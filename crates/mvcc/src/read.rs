@@ -44,7 +44,11 @@ impl Values<'_> {
         }
         let mut scan = self.log.scan(lsn);
         match scan.next_record()? {
-            Some(record) => held(&record),
+            // A copy: a value that is kept must not keep the whole batch it was unpacked with.
+            Some(record) => held(&record).map(|held| match held {
+                Held::Value(value) => Held::Value(Bytes::copy_from_slice(&value)),
+                erased => erased,
+            }),
             None => Err(Error::Damaged { lsn, cause: "the record is not to be had" }),
         }
     }

@@ -66,7 +66,8 @@ pub struct LogConfig {
     /// waits for whoever is writing; so at most twice as much is in memory, or a batch that is
     /// larger by itself.
     pub buffer_len_max: usize,
-    /// Bytes of decoded batches kept for readers (compressed data, or [`IoMode::Pread`]).
+    /// Bytes of decoded batches kept for readers (compressed data, or [`IoMode::Pread`]); the last
+    /// one is kept even if it is larger, unless this is 0.
     pub batch_cache_len: usize,
     /// Bytes that the log's batches may take. A write of data that would pass it is refused with
     /// [`Error::NoSpace`]; what frees space goes through. `None`: no limit.

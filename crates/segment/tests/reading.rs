@@ -118,3 +118,23 @@ fn a_waiter_wakes_when_the_record_is_there() {
     assert_eq!(advanced.load(std::sync::atomic::Ordering::SeqCst), 1);
     assert!(!log.wait_for(Lsn::new(9), std::time::Duration::from_millis(1)));
 }
+
+#[test]
+fn records_of_a_batch_larger_than_the_cache_do_not_load_it_each() {
+    use cairn_vfs::{SimConfig, SimVfs};
+    let disk = SimVfs::new(1, SimConfig::default());
+    let config = LogConfig { batch_cache_len: 1 << 10, ..config() };
+    let log = Log::options().vfs(Arc::new(disk.clone())).config(config).open().expect("opens");
+    let mut draft = Draft::new();
+    for _ in 0..200 {
+        draft.push(RecordDraft::new(RecordKind::USER, StreamId::new(1)), &[7; 200]).expect("fits");
+    }
+    let first = log.append(&draft).expect("appends").first_lsn.get();
+    let before = disk.stats().operations;
+    for n in 0..200 {
+        let record = log.read(Lsn::new(first + n * 77 % 200)).expect("reads");
+        assert_eq!(record.payload.expect("there").len(), 200);
+    }
+    let operations = disk.stats().operations - before;
+    assert!(operations < 20, "{operations} operations for 200 records of one batch");
+}

@@ -45,7 +45,7 @@ fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<()> {
 fn rewrite(cli: &Cli, engine: &Engine) -> Result<Resealed> {
     let progress = |done: usize, all: usize| {
         // Some twenty lines, however many segments there are.
-        if !cli.json && done < all && done % all.div_ceil(20) == 0 {
+        if !cli.json && done < all && done.is_multiple_of(all.div_ceil(20)) {
             anstream::eprintln!("cairn: sealing segment {} of {all}", done + 1);
         }
     };

@@ -149,7 +149,11 @@ impl Batches {
         cache.push_back((file, position, batch.clone()));
         let size = |batch: &LoadedBatch| batch.body.len() + batch.payloads.len();
         let mut total: usize = cache.iter().map(|(_, _, batch)| size(batch)).sum();
-        while cache.len() > CACHED_COUNT_MAX || total > self.store.config.batch_cache_len {
+        // The newest one stays even if it is too large: reading its records one by one would load
+        // it for each.
+        let budget = self.store.config.batch_cache_len;
+        let least = usize::from(budget > 0);
+        while cache.len() > least && (cache.len() > CACHED_COUNT_MAX || total > budget) {
             let Some((_, _, dropped)) = cache.pop_front() else { break };
             total -= size(&dropped);
         }
