@@ -3,7 +3,12 @@
 mod hightower;
 mod kawa;
 mod kimberlite;
+mod kotoba;
 mod rusd;
+
+#[path = "../../cache/tests/redis_server.rs"]
+#[expect(dead_code, reason = "here it need not be killed or paused")]
+mod redis_server;
 
 use std::sync::Arc;
 

@@ -203,7 +203,8 @@ pub enum Command {
     Shell,
     /// Measure keys on this machine.
     Bench(keys::Bench),
-    /// Check every byte of the store; with --against also that it is the log of a checkpoint.
+    /// Check every byte of the log (tables and tiles are only views of it); with --against also
+    /// that it is the log of a checkpoint.
     Verify(proof::Verify),
     /// Print size and root of the tree over all durable records, and what was signed.
     Head,
