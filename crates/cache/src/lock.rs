@@ -13,7 +13,7 @@
 //!   Nobody holds it by believing so.
 //! - Tokens of one lock grow from holder to holder, across restarts.
 //! - Waiters get it in the order in which they came.
-//! - A write through a [`Fence`](crate::Fence) is refused once the lease is over.
+//! - A write through a [`Fence`] is refused once the lease is over.
 
 pub mod advisory;
 pub(crate) mod deadline;

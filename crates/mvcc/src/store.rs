@@ -185,7 +185,7 @@ impl Store {
     /// Writes a key and waits until that is as durable as the log's settings ask for.
     ///
     /// # Errors
-    /// [`Error::LeaseNotFound`], [`Error::KeyNotFound`] and others as the put's fields say; the
+    /// [`Error::LeaseNotFound`](crate::Error::LeaseNotFound), [`Error::KeyNotFound`](crate::Error::KeyNotFound) and others as the put's fields say; the
     /// log's.
     pub fn put(&self, put: Put) -> Result<PutResponse> {
         let hashes = Hashes::of_put(&put);
@@ -198,7 +198,7 @@ impl Store {
     /// Writes many keys in one revision, and returns it.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::DuplicateKey`] for a key that comes twice.
+    /// As [`put`](Self::put); [`Error::DuplicateKey`](crate::Error::DuplicateKey) for a key that comes twice.
     pub fn put_all(&self, puts: &[Put]) -> Result<u64> {
         let hashes = Hashes::of_puts(puts);
         self.write(|planner| {
@@ -213,7 +213,7 @@ impl Store {
     /// Deletes keys.
     ///
     /// # Errors
-    /// [`Error::EmptyKey`]; the log's.
+    /// [`Error::EmptyKey`](crate::Error::EmptyKey); the log's.
     pub fn delete(&self, delete: &DeleteRange) -> Result<DeleteResponse> {
         self.write(|planner| planner.delete(delete))
     }
@@ -395,7 +395,7 @@ impl Store {
     /// Numbers of the keyspaces that hold or held keys.
     ///
     /// # Errors
-    /// [`Error::Index`].
+    /// [`Error::Index`](crate::Error::Index).
     pub fn spaces(&self) -> Result<Vec<StreamId>> {
         self.index().spaces()
     }
@@ -403,7 +403,7 @@ impl Store {
     /// How many keys a keyspace holds now.
     ///
     /// # Errors
-    /// [`Error::Index`].
+    /// [`Error::Index`](crate::Error::Index).
     pub fn key_count(&self, space: StreamId) -> Result<u64> {
         let request = RangeRequest { count_only: true, ..RangeRequest::new(space, Range::all()) };
         Ok(self.range(&request)?.count)

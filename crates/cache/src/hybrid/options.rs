@@ -17,7 +17,7 @@ pub enum Misses {
     Backend,
 }
 
-/// How a [`HybridStore`] behaves.
+/// How a [`HybridStore`](super::HybridStore) behaves.
 #[derive(Debug, Clone)]
 pub struct HybridOptions {
     /// Separates stores that share a server.
