@@ -4,6 +4,7 @@ mod crashes;
 mod damage;
 mod interleaved;
 mod model;
+mod moves;
 mod standalone;
 
 use std::sync::Arc;
