@@ -248,7 +248,34 @@ fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
                 );
             }
         }
-        cache.set_plain(b"huge", vec![0; 200_000].into(), None).await.expect("writes");
-        assert!(cache.len() <= bytes_max, "not even one entry is over it");
+        cache.set_plain(b"huge", vec![0; 99_000].into(), None).await.expect("writes");
+        assert!(cache.len() <= bytes_max, "not even one large entry is over it");
+    });
+}
+
+#[test]
+fn a_value_over_the_whole_budget_of_the_cache_in_process_drives_out_nothing() {
+    let cache = MemoryCache::new(MemoryConfig { bytes_max: 100_000, ..MemoryConfig::default() });
+    block_on(async {
+        let life = Duration::from_secs(10);
+        for number in 0..100_u64 {
+            let key = format!("k{number}");
+            cache.set_if_newer(key.as_bytes(), vec![0; 500].into(), 1, life).await.expect("writes");
+        }
+        let before = cache.len();
+        let huge = bytes::Bytes::from(vec![0; 200_000]);
+        for key in [&b"huge"[..], b"k7"] {
+            cache.set_if_newer(key, huge.clone(), 2, life).await.expect("no error");
+            cache.set_plain(key, huge.clone(), None).await.expect("no error");
+            assert_eq!(cache.get(key).await.expect("answers"), None, "neither new nor old");
+        }
+        for number in (0..100).filter(|number| *number != 7) {
+            let key = format!("k{number}");
+            assert!(cache.get(key.as_bytes()).await.expect("answers").is_some(), "{key}");
+        }
+        assert!(cache.len() < before);
+        // Room is made for what fits as before.
+        cache.set_plain(b"k7", vec![0; 50_000].into(), None).await.expect("writes");
+        assert!(cache.get_plain(b"k7").await.expect("answers").is_some());
     });
 }

@@ -202,6 +202,46 @@ fn a_read_finds_its_way_to_readers_without_an_engine() {
     });
 }
 
+#[test]
+fn other_tasks_go_on_while_a_write_waits_for_the_engine() {
+    let (_dir, engine, keyspace) = engine();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let cached = HybridStore::new(keyspace, memory(), HybridOptions::default());
+        for delete in [false, true] {
+            // Somebody is the one writer of the engine, and stays it until another task speaks up.
+            let (say, heard) = std::sync::mpsc::channel::<()>();
+            let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel::<()>();
+            let engine = engine.clone();
+            let holding = std::thread::spawn(move || {
+                let held = engine.keys().write(|_| {
+                    begin.send(()).expect("somebody waits");
+                    Ok(heard.recv_timeout(PATIENT).is_ok())
+                });
+                held.expect("plans nothing")
+            });
+            begun.recv().await.expect("it holds");
+            let writing = tokio::spawn({
+                let cached = cached.clone();
+                async move {
+                    match delete {
+                        false => drop(cached.put("a", "1").await.expect("writes")),
+                        true => assert!(cached.delete("a").await.expect("deletes")),
+                    }
+                }
+            });
+            // Tasks of one thread take turns: the write has begun when this one comes again.
+            tokio::task::yield_now().await;
+            assert!(!writing.is_finished());
+            let speaking = tokio::spawn(async move { say.send(()).expect("somebody listens") });
+            writing.await.expect("no panic");
+            speaking.await.expect("no panic");
+            assert!(holding.join().expect("no panic"), "nobody spoke up while the write waited");
+        }
+        assert_eq!(cached.get(b"a").await.expect("reads"), None);
+    });
+}
+
 #[cfg(feature = "redis")]
 #[path = "../examples/hybrid_read_through.rs"]
 #[expect(dead_code, reason = "its `main` is for running it alone")]

@@ -22,6 +22,8 @@ mod locks;
 mod power;
 mod sessions;
 mod shared;
+#[cfg(feature = "redis")]
+mod tls;
 
 /// Runs a test's future on a runtime of its own.
 fn block_on<T>(future: impl Future<Output = T>) -> T {

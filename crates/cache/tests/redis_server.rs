@@ -9,9 +9,22 @@ use std::time::{Duration, Instant};
 /// A running server. It is killed when dropped.
 pub struct RedisServer {
     port: u16,
+    extra: Vec<String>,
     password: Option<String>,
     dir: tempfile::TempDir,
     child: Option<Child>,
+}
+
+/// What a server with TLS has.
+#[cfg(feature = "redis")]
+pub struct Tls {
+    pub key: std::path::PathBuf,
+    pub certificate: std::path::PathBuf,
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    free.local_addr().expect("bound").port()
 }
 
 impl RedisServer {
@@ -22,6 +35,40 @@ impl RedisServer {
 
     /// One that wants a password.
     pub fn start_with(password: Option<&str>) -> Option<Self> {
+        Self::start_more(password, Vec::new)
+    }
+
+    /// One that speaks TLS on a second port; `None`, after a line, also when it was built without.
+    #[cfg(feature = "redis")]
+    pub fn start_tls(tls: &Tls) -> Option<Self> {
+        let mut asked = Command::new("redis-server");
+        let has_tls =
+            asked.args(["--port", "0", "--tls-port", "-1"]).output().is_ok_and(|output| {
+                let said = [output.stdout, output.stderr].concat();
+                // Without TLS the option is unknown; with it, the number is no port.
+                !String::from_utf8_lossy(&said).contains("Bad directive")
+            });
+        if !has_tls {
+            println!("skipped: this redis-server was built without TLS");
+            return None;
+        }
+        let path = |path: &std::path::Path| path.to_str().expect("a plain path").to_owned();
+        Self::start_more(None, || {
+            let port = free_port().to_string();
+            let (certificate, key) = (path(&tls.certificate), path(&tls.key));
+            let words = ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file"];
+            let more = [&key, "--tls-auth-clients", "no"];
+            words.into_iter().chain(more).map(str::to_owned).collect()
+        })
+    }
+
+    /// Its port for TLS.
+    #[cfg(feature = "redis")]
+    pub fn tls_port(&self) -> u16 {
+        self.extra.get(1).expect("started with TLS").parse().expect("a port")
+    }
+
+    fn start_more(password: Option<&str>, extra: impl Fn() -> Vec<String>) -> Option<Self> {
         let there = Command::new("redis-server").arg("--version").output();
         if !there.is_ok_and(|output| output.status.success()) {
             println!(
@@ -31,12 +78,10 @@ impl RedisServer {
         }
         // Somebody else may take the port before the server does: try again then.
         for _ in 0..10 {
-            let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-            let port = free.local_addr().expect("bound").port();
-            drop(free);
             let dir = tempfile::tempdir().expect("a directory");
             let password = password.map(str::to_owned);
-            let mut server = Self { port, password, dir, child: None };
+            let (port, extra) = (free_port(), extra());
+            let mut server = Self { port, extra, password, dir, child: None };
             if server.launch() {
                 return Some(server);
             }
@@ -49,7 +94,7 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--loglevel", "warning"]);
-        command.arg("--dir").arg(self.dir.path());
+        command.arg("--dir").arg(self.dir.path()).args(&self.extra);
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);
         }

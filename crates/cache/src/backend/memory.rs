@@ -1,7 +1,8 @@
 //! The cache in process: needs no server, and ends with the program. Derived.
 //!
 //! Entries are the same bytes as on a server, so that scripts mean the same. Beyond the budget of
-//! bytes the entries that were not asked for lately go (second chance).
+//! bytes the entries that were not asked for lately go (second chance). An entry that is larger than
+//! the whole budget is not kept, and drives out nothing but what its key had.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -209,7 +210,12 @@ impl ScriptKeys for At<'_> {
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(&value));
         let deadline = ttl.map(|ttl| self.now.saturating_add(ttl));
         let is_new = self.state.take_out(&key).is_none();
-        self.state.len += cost(&key, &value);
+        let cost = cost(&key, &value);
+        if cost > self.state.bytes_max {
+            // It would drive out everything else and then go itself. What the key had is over.
+            return;
+        }
+        self.state.len += cost;
         if is_new {
             self.state.turn.push_back(key.clone());
         }
