@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cairn_cache::backend::*;
-use cairn_cache::{Error, RedisClient};
+use cairn_cache::*;
 use cairndb::vfs::{ManualClock, SeededRng};
 
 use crate::block_on;
@@ -228,6 +228,37 @@ fn jumps_of_the_clock_neither_end_nor_lengthen_a_life() {
         assert!(cache.get(b"k").await.expect("answers").is_some());
         clock.advance(Duration::from_micros(1));
         assert_eq!(cache.get(b"k").await.expect("answers"), None);
+    });
+}
+
+#[test]
+fn a_reader_trusts_no_age_after_the_clock_of_the_server_was_set_back() {
+    let clock = Arc::new(ManualClock::default());
+    let set = |micros| clock.set(cairndb::types::Timestamp::from_micros(micros));
+    let cache = MemoryCache::new(MemoryConfig { clock: clock.clone(), ..MemoryConfig::default() });
+    let (_dir, _engine, keyspace) = crate::hybrid::engine();
+    block_on(async {
+        let hour = 3_600_000_000;
+        set(10 * hour);
+        let cache: Arc<dyn CacheBackend> = Arc::new(cache);
+        let keeper = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        let revision = keeper.put("a", "1").await.expect("writes");
+        assert!(keeper.settled(revision, PATIENT).await);
+        let bound = Duration::from_secs(7200);
+        let reader = CacheReader::new(cache.clone(), "default", "k", bound);
+        let answer = reader.get(b"a").await.expect("reads").answer;
+        assert_eq!(answer, Lookup::Value("1".into()));
+        // From here on nobody keeps the cache up to date.
+        drop(keeper);
+        crate::hybrid::until("it has ended", || Arc::strong_count(&cache) == 2).await;
+        for (now, is_known) in [(11, true), (12, true), (13, false), (9, false), (10, true)] {
+            set(now * hour);
+            let known = reader.get(b"a").await;
+            assert_eq!(known.is_ok(), is_known, "{now}: {known:?}");
+            if let Err(error) = known {
+                assert!(matches!(error, Error::TooOld { .. }), "{error}");
+            }
+        }
     });
 }
 

@@ -6,6 +6,8 @@
 mod damage;
 mod hybrid;
 #[cfg(feature = "redis")]
+mod phases;
+#[cfg(feature = "redis")]
 mod races;
 mod redis_server;
 #[cfg(all(feature = "redis", feature = "upstash"))]

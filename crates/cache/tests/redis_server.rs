@@ -15,14 +15,8 @@ pub struct RedisServer {
     child: Option<Child>,
 }
 
-/// What a server with TLS has.
-#[cfg(feature = "redis")]
-pub struct Tls {
-    pub key: std::path::PathBuf,
-    pub certificate: std::path::PathBuf,
-}
-
-fn free_port() -> u16 {
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     free.local_addr().expect("bound").port()
 }
@@ -38,37 +32,8 @@ impl RedisServer {
         Self::start_more(password, Vec::new)
     }
 
-    /// One that speaks TLS on a second port; `None`, after a line, also when it was built without.
-    #[cfg(feature = "redis")]
-    pub fn start_tls(tls: &Tls) -> Option<Self> {
-        let mut asked = Command::new("redis-server");
-        let has_tls =
-            asked.args(["--port", "0", "--tls-port", "-1"]).output().is_ok_and(|output| {
-                let said = [output.stdout, output.stderr].concat();
-                // Without TLS the option is unknown; with it, the number is no port.
-                !String::from_utf8_lossy(&said).contains("Bad directive")
-            });
-        if !has_tls {
-            println!("skipped: this redis-server was built without TLS");
-            return None;
-        }
-        let path = |path: &std::path::Path| path.to_str().expect("a plain path").to_owned();
-        Self::start_more(None, || {
-            let port = free_port().to_string();
-            let (certificate, key) = (path(&tls.certificate), path(&tls.key));
-            let words = ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file"];
-            let more = [&key, "--tls-auth-clients", "no"];
-            words.into_iter().chain(more).map(str::to_owned).collect()
-        })
-    }
-
-    /// Its port for TLS.
-    #[cfg(feature = "redis")]
-    pub fn tls_port(&self) -> u16 {
-        self.extra.get(1).expect("started with TLS").parse().expect("a port")
-    }
-
-    fn start_more(password: Option<&str>, extra: impl Fn() -> Vec<String>) -> Option<Self> {
+    /// One with more arguments, which are made anew for every attempt.
+    pub fn start_more(password: Option<&str>, extra: impl Fn() -> Vec<String>) -> Option<Self> {
         let there = Command::new("redis-server").arg("--version").output();
         if !there.is_ok_and(|output| output.status.success()) {
             println!(
@@ -140,6 +105,11 @@ impl RedisServer {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}/", self.port),
             None => format!("redis://127.0.0.1:{}/", self.port),
         }
+    }
+
+    /// The arguments that it was started with beside the usual ones.
+    pub fn extra(&self) -> &[String] {
+        &self.extra
     }
 
     /// Its port.

@@ -12,7 +12,7 @@ use cairn_cache::backend::*;
 use cairn_cache::{Error, RedisClient};
 
 use crate::block_on;
-use crate::redis_server::{RedisServer, Tls};
+use crate::redis_server::{RedisServer, free_port};
 
 const PATIENT: Duration = Duration::from_secs(60);
 /// Tells the second process where the server is.
@@ -60,6 +60,28 @@ fn certificates(dir: &Path) -> bool {
             "x509 -req -in server.csr -CA trusted.pem -CAkey trusted.key -CAcreateserial \
              -days 2 -extfile names -out server.pem",
         )
+}
+
+/// A server with TLS on a second port, and that port; `None`, after a line, when it was built
+/// without.
+fn start(dir: &Path) -> Option<(RedisServer, u16)> {
+    let mut asked = Command::new("redis-server");
+    let told = asked.args(["--port", "0", "--tls-port", "-1"]).output();
+    // With TLS the number is no port; without, the option is unknown.
+    let says_unknown = |said: &[u8]| String::from_utf8_lossy(said).contains("Bad directive");
+    if told.is_ok_and(|told| says_unknown(&told.stdout) || says_unknown(&told.stderr)) {
+        println!("skipped: this redis-server was built without TLS");
+        return None;
+    }
+    let path = |name: &str| dir.join(name).to_str().expect("a plain path").to_owned();
+    let server = RedisServer::start_more(None, || {
+        let port = free_port().to_string();
+        let (certificate, key) = (path("server.pem"), path("server.key"));
+        let words = ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        words.into_iter().chain(["--tls-auth-clients", "no"]).map(str::to_owned).collect()
+    })?;
+    let port = server.extra().get(1).expect("given above").parse().expect("a port");
+    Some((server, port))
 }
 
 /// Runs one of the ignored tests below in a process that trusts the authorities of a file.
