@@ -174,7 +174,12 @@ fn addresses_that_are_none_are_refused_without_repeating_them() {
         assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
     }
-    for url in ["redis-sentinel://h/main", "redis-cluster://h", "redis+cluster://h"] {
+    for url in ["redis-sentinel://h", "redis-sentinel://u:hidden@h:x/main", "redis-sentinel:///m"] {
+        let error = RedisClient::new(url).expect_err(url);
+        assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
+        assert!(!error.to_string().contains("hidden"), "{error}");
+    }
+    for url in ["redis-cluster://h", "redis+cluster://h", "rediss-cluster://u:hidden@h"] {
         let error = RedisClient::new(url).expect_err(url);
         assert!(matches!(error, Error::Unsupported { .. }), "{url}: {error}");
     }

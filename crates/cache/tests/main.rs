@@ -12,6 +12,8 @@ mod races;
 mod redis_server;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod rest_endpoint;
+#[cfg(feature = "redis")]
+mod sentinels;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod suite;
 
