@@ -105,10 +105,8 @@ fn tls_is_spoken_with_those_whom_the_system_trusts_and_with_nobody_else() {
     if !certificates(dir.path()) {
         return;
     }
-    let tls =
-        Tls { key: dir.path().join("server.key"), certificate: dir.path().join("server.pem") };
-    let Some(server) = RedisServer::start_tls(&tls) else { return };
-    let ports = format!("{} {}", server.tls_port(), server.port());
+    let Some((server, tls)) = start(dir.path()) else { return };
+    let ports = format!("{tls} {}", server.port());
     in_a_process_that_trusts(&dir.path().join("trusted.pem"), &ports, "a_trusted_server");
     in_a_process_that_trusts(&dir.path().join("stranger.pem"), &ports, "a_stranger");
 }

@@ -173,7 +173,7 @@ mod tests {
         const COUNT: usize = 50_000;
         let (mut subscription, sender, _ended) = Subscription::new();
         let sending = std::thread::spawn(move || {
-            (0..COUNT).for_each(|number| drop(sender.send(message(number))));
+            (0..COUNT).for_each(|number| assert!(sender.send(message(number))));
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let mut expected = 0;
