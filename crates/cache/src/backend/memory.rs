@@ -156,9 +156,9 @@ impl State {
         Some(entry)
     }
 
-    /// Lets entries go until the budget is kept.
-    fn make_room(&mut self, now: Duration) {
-        while self.len > self.bytes_max {
+    /// Lets entries go until so many bytes more are within the budget.
+    fn make_room(&mut self, now: Duration, more: usize) {
+        while self.len.saturating_add(more) > self.bytes_max {
             let Some(key) = self.turn.pop_front() else { return };
             match self.entries.get_mut(&key) {
                 // Removed before; only its turn was left.
@@ -215,12 +215,13 @@ impl ScriptKeys for At<'_> {
             // It would drive out everything else and then go itself. What the key had is over.
             return;
         }
+        // Before it is there: else it would be the first to go where all others were asked for.
+        self.state.make_room(self.now, cost);
         self.state.len += cost;
         if is_new {
             self.state.turn.push_back(key.clone());
         }
         self.state.entries.insert(key, Entry { value, deadline, asked_for: !is_new });
-        self.state.make_room(self.now);
     }
 
     fn remove(&mut self, key: &[u8]) -> bool {
