@@ -290,6 +290,34 @@ fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
 }
 
 #[test]
+fn the_cache_in_process_keeps_its_budget_whatever_is_written_again_and_removed() {
+    let bytes_max = 30_000;
+    let cache = MemoryCache::new(MemoryConfig { bytes_max, ..MemoryConfig::default() });
+    let rng = SeededRng::new(5);
+    block_on(async {
+        let mut found = 0;
+        for _ in 0..20_000 {
+            let key = format!("k{}", rng.below(60));
+            let len = rng.below(if rng.below(50) == 0 { 40_000 } else { 2_000 }) as usize;
+            match rng.below(4) {
+                0 => drop(cache.remove(&[key.into()]).await.expect("removes")),
+                1 => {
+                    let value = cache.get_plain(key.as_bytes()).await.expect("answers");
+                    found += u32::from(value.is_some());
+                }
+                _ => {
+                    cache.set_plain(key.as_bytes(), vec![1; len].into(), None).await.expect("sets");
+                    let is_there = cache.get_plain(key.as_bytes()).await.expect("answers");
+                    assert!(is_there.is_some() || len > 29_000, "{len} bytes were not kept");
+                }
+            }
+            assert!(cache.len() <= bytes_max, "{}", cache.len());
+        }
+        assert!(found > 1000, "{found}");
+    });
+}
+
+#[test]
 fn a_value_over_the_whole_budget_of_the_cache_in_process_drives_out_nothing() {
     let cache = MemoryCache::new(MemoryConfig { bytes_max: 100_000, ..MemoryConfig::default() });
     block_on(async {

@@ -80,6 +80,7 @@ fn another_server_takes_over_and_nothing_old_is_read() {
         let options = HybridOptions { misses: Misses::Backend, ..HybridOptions::default() };
         let cached = HybridStore::new(keyspace, through.clone(), options);
         let reader = CacheReader::new(through.clone(), "default", "k", PATIENT);
+        until("the cache is up", || cached.is_backend_up()).await;
         let before = cached.put("a", "before").await.expect("writes");
         assert!(cached.settled(before, PATIENT).await);
         let known = reader.get(b"a").await.expect("reads");

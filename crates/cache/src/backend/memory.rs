@@ -156,10 +156,13 @@ impl State {
         Some(entry)
     }
 
-    /// Lets entries go until so many bytes more are within the budget.
-    fn make_room(&mut self, now: Duration, more: usize) {
+    /// Lets entries go until so many bytes more are within the budget. Says whether turns were
+    /// taken out: those of keys without an entry may be among them.
+    fn make_room(&mut self, now: Duration, more: usize) -> bool {
+        let mut has_changed = false;
         while self.len.saturating_add(more) > self.bytes_max {
-            let Some(key) = self.turn.pop_front() else { return };
+            let Some(key) = self.turn.pop_front() else { break };
+            has_changed = true;
             match self.entries.get_mut(&key) {
                 // Removed before; only its turn was left.
                 None => {}
@@ -177,7 +180,9 @@ impl State {
             let mut seen = std::collections::HashSet::new();
             let entries = &self.entries;
             self.turn.retain(|key| entries.contains_key(key) && seen.insert(key.clone()));
+            has_changed = true;
         }
+        has_changed
     }
 }
 
@@ -216,9 +221,10 @@ impl ScriptKeys for At<'_> {
             return;
         }
         // Before it is there: else it would be the first to go where all others were asked for.
-        self.state.make_room(self.now, cost);
+        let may_have_lost_its_turn = self.state.make_room(self.now, cost);
         self.state.len += cost;
-        if is_new {
+        // One turn too many is taken out in time; without one an entry would stay for ever.
+        if is_new || may_have_lost_its_turn {
             self.state.turn.push_back(key.clone());
         }
         self.state.entries.insert(key, Entry { value, deadline, asked_for: !is_new });
