@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use redb::{Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 
 use crate::work::{Id, Store, files_len, id};
 
@@ -132,8 +134,8 @@ impl Store for ByHand {
     fn remove(&mut self, edge: Id) -> Result<()> {
         self.write(Durability::Immediate, |begun| {
             let mut by_id = begun.open_table(EDGES)?;
-            let ends = by_id.remove(&edge[..])?.context("no such edge")?;
-            let (src, dst) = ends.value().split_at(16);
+            let ends = by_id.remove(&edge[..])?.context("no such edge")?.value().to_vec();
+            let (src, dst) = ends.split_at(16);
             let (src, dst): (Id, Id) = (src.try_into()?, dst.try_into()?);
             begun.open_table(OUT)?.remove(&adjacent(&src, &dst, &edge)[..])?;
             begun.open_table(IN)?.remove(&adjacent(&dst, &src, &edge)[..])?;
