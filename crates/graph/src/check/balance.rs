@@ -72,7 +72,7 @@ struct Balance<'a> {
 }
 
 impl Balance<'_> {
-    fn hash(&self, what: impl Hash) -> u64 {
+    fn hash(&self, what: &impl Hash) -> u64 {
         self.hashes.hash_one(what)
     }
 
@@ -147,7 +147,7 @@ impl Balance<'_> {
             *packed |= bit(entry.number);
             match decode_edge(&entry.record) {
                 Err(error) => outcome = Err(error),
-                Ok(_) if !is_new => outcome = outcome.as_ref().map_or(Ok(false), |_| Ok(false)),
+                Ok(_) if !is_new => outcome = Ok(false),
                 Ok(props) if has_keys => {
                     let (src, dst, label) = (at.near, entry.far, at.label.clone());
                     self.edge(&Edge { id, src, dst, label, props });
