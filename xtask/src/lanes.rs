@@ -20,11 +20,16 @@ pub fn bench(name: Option<&str>) -> Result<()> {
 }
 
 /// Other engines beside this one, on the same work in the same run. Key-value engines are
-/// compiled only when they are asked for, and RocksDB only when it is named.
+/// compiled only when they are asked for, and RocksDB only when it is named. A graph is compared
+/// by a program of its own.
 pub fn versus(arguments: &[String]) -> Result<()> {
     needs("benches/Cargo.toml", "the workspace with the other engines")?;
     let mut command = cargo();
     command.args(["run", "--release", "--locked", "--manifest-path", "benches/Cargo.toml"]);
+    if let Some((_, flags)) = arguments.split_first().filter(|(kind, _)| *kind == "graph") {
+        command.args(["--features", "graph", "--bin", "versus-graph"]);
+        return run(command.arg("--").args(flags));
+    }
     if let Some(feature) = versus_feature(arguments) {
         command.args(["--features", feature]);
     }
