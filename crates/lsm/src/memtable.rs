@@ -4,21 +4,24 @@
 //! A key is here with its newest versions, or not at all: who asks for what is now needs no look
 //! into a table when the key is here. A hash table finds the slot of a key, and a counted ordered
 //! index knows the slots in the order of keys: point reads and overwrites touch the hash table
-//! alone, ranges and counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
-//! are not read at all.
+//! alone, ranges and counts the ordered index. While nothing was ever left out, memory is
+//! **complete**, and tables are not read at all.
+//!
+//! Callers bring the hash of a key ([`Memtable::hash`]), which they compute once for everything.
 
 mod history;
+mod key;
 mod numbers;
 mod slot;
 
 use std::ops::Bound;
 
-use bytes::Bytes;
 use cairn_index::PrefixIndex;
 
 use crate::bounds::{Bounds, contains, is_empty_range};
 use crate::entry::Version;
 pub(crate) use history::History;
+pub(crate) use key::Key;
 use numbers::Numbers;
 pub(crate) use slot::{Base, Look, Slot};
 
@@ -27,6 +30,15 @@ const VERSIONS_KEPT: usize = 4;
 
 /// Bytes that a key costs besides its own and its versions': table, order, slot.
 const SLOT_OVERHEAD: usize = 96;
+
+fn short_hash(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// About what a slot takes besides its versions; the order has the key too.
+fn slot_len(key: &Key) -> usize {
+    SLOT_OVERHEAD + key.len() + key.heap_len()
+}
 
 /// All keys in memory.
 #[derive(Debug)]
@@ -119,29 +131,31 @@ impl<V: Version> Memtable<V> {
         slot.expect("table and order name slots that are in use")
     }
 
+    /// The hash of a key that the others want.
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        cairn_index::key_hash_seeded(self.seed, key)
+    }
+
     /// A key with its history.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Slot<V>> {
-        Some(self.slot(self.number(key)?))
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&Slot<V>> {
+        Some(self.slot(self.number(hash, key)?))
     }
 
-    fn hash(&self, key: &[u8]) -> u32 {
-        (cairn_index::key_hash_seeded(self.seed, key) >> 32) as u32
-    }
-
-    fn number(&self, key: &[u8]) -> Option<u32> {
-        self.by_key.find(self.hash(key), |number| self.slot(number).key == key)
+    #[inline]
+    fn number(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.by_key.find(short_hash(hash), |number| *self.slot(number).key == *key)
     }
 
     /// Adds a version of a key. `base` is what tables have of it when it is not here.
-    pub(crate) fn insert(&mut self, key: &[u8], version: V, base: Base) {
+    pub(crate) fn insert(&mut self, hash: u64, key: &[u8], version: V, base: Base) {
         let cost = size_of::<V>() + version.heap_len();
         let is_live = !version.is_tombstone();
         self.version_count += 1;
         self.len += cost;
         self.dirty_len += cost;
-        let Some(number) = self.number(key) else {
-            let slot = Slot::new(Bytes::copy_from_slice(key), History::One(version), base);
-            let number = self.add(slot);
+        let Some(number) = self.number(hash, key) else {
+            let number = self.add(hash, Slot::new(Key::new(key), History::One(version), base));
             self.live_count += u64::from(is_live);
             self.mark(number);
             return;
@@ -164,9 +178,8 @@ impl<V: Version> Memtable<V> {
         }
     }
 
-    fn add(&mut self, slot: Slot<V>) -> u32 {
-        let hash = self.hash(&slot.key);
-        self.len += 2 * slot.key.len() + SLOT_OVERHEAD;
+    fn add(&mut self, hash: u64, slot: Slot<V>) -> u32 {
+        self.len += slot_len(&slot.key);
         let number = match self.free.pop() {
             Some(number) => {
                 self.slots[number as usize] = Some(slot);
@@ -181,7 +194,7 @@ impl<V: Version> Memtable<V> {
         if self.unordered.len() > 1024 + 2 * self.slots.len() {
             self.forget_freed();
         }
-        self.by_key.insert(hash, number);
+        self.by_key.insert(short_hash(hash), number);
         number
     }
 
@@ -206,7 +219,7 @@ impl<V: Version> Memtable<V> {
     /// Takes up to `count` keys into the ordered index; says whether there are more.
     pub(crate) fn bring_some_into_order(&mut self, count: usize) -> bool {
         let from = self.unordered.len().saturating_sub(count);
-        let mut added: Vec<(Bytes, u32)> = Vec::with_capacity(self.unordered.len() - from);
+        let mut added: Vec<(Key, u32)> = Vec::with_capacity(self.unordered.len() - from);
         for number in self.unordered.split_off(from) {
             let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
             let Some(slot) = slot.filter(|slot| !slot.ordered) else { continue };
@@ -222,8 +235,8 @@ impl<V: Version> Memtable<V> {
     }
 
     /// Takes in the newest version of a key as the tables have it, unless the key is here.
-    pub(crate) fn load(&mut self, key: &[u8], newest: V) {
-        if self.number(key).is_some() {
+    pub(crate) fn load(&mut self, hash: u64, key: &[u8], newest: V) {
+        if self.number(hash, key).is_some() {
             return;
         }
         let is_live = !newest.is_tombstone();
@@ -232,13 +245,13 @@ impl<V: Version> Memtable<V> {
         self.version_count += 1;
         self.len += history.heap_len();
         self.live_count += u64::from(is_live);
-        self.add(Slot::new(Bytes::copy_from_slice(key), history, base));
+        self.add(hash, Slot::new(Key::new(key), history, base));
     }
 
     /// Puts others in the place of versions of a key where `change` has one; they keep sequence,
     /// weight and reference.
     pub(crate) fn amend(&mut self, key: &[u8], change: &mut dyn FnMut(&V) -> Option<V>) {
-        let Some(number) = self.number(key) else { return };
+        let Some(number) = self.number(self.hash(key), key) else { return };
         let slot = self.slot_mut(number);
         let before = slot.history.heap_len();
         slot.history.amend(change);
@@ -247,18 +260,25 @@ impl<V: Version> Memtable<V> {
     }
 
     fn remove(&mut self, number: u32) {
+        let slot = self.slots.get(number as usize).and_then(Option::as_ref);
+        if let Some(hash) = slot.map(|slot| self.hash(&slot.key)) {
+            self.remove_hashed(hash, number);
+        }
+    }
+
+    fn remove_hashed(&mut self, hash: u64, number: u32) {
         let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
         if slot.ordered {
             self.order.remove(&slot.key);
         }
-        self.by_key.remove(self.hash(&slot.key), number);
+        self.by_key.remove(short_hash(hash), number);
         let is_named = slot.dirty || slot.newest_sequence() > self.flushed;
         if is_named {
             self.limbo.push(number)
         } else {
             self.free.push(number)
         }
-        self.len = self.len.saturating_sub(2 * slot.key.len() + SLOT_OVERHEAD);
+        self.len = self.len.saturating_sub(slot_len(&slot.key));
         self.len = self.len.saturating_sub(slot.history.heap_len());
         self.version_count -= slot.history.versions().len() as u64;
         self.live_count -= u64::from(!slot.history.newest().is_tombstone());
@@ -315,8 +335,9 @@ impl<V: Version> Memtable<V> {
         dirty.chain(flushing).filter(within).map(Slot::weight).sum()
     }
 
-    /// Begins a flush: the keys that have changes up to now, in order.
-    pub(crate) fn begin_flush(&mut self) -> Vec<Bytes> {
+    /// Begins a flush: the slots that have changes up to now, in no order. Until it ends, these
+    /// numbers are given to no other key.
+    pub(crate) fn begin_flush(&mut self) -> Vec<(Key, u32)> {
         debug_assert!(self.flushing.is_empty(), "one flush at a time");
         self.flushing = std::mem::take(&mut self.dirty);
         self.flushing_limbo = std::mem::take(&mut self.limbo);
@@ -329,10 +350,14 @@ impl<V: Version> Memtable<V> {
             if slot.base == Base::Absent {
                 slot.base = Base::Unknown;
             }
-            keys.push(slot.key.clone());
+            keys.push((slot.key.clone(), *number));
         }
-        keys.sort_unstable();
         keys
+    }
+
+    /// A slot of the flush under way, unless its key has gone.
+    pub(crate) fn flushing(&self, number: u32) -> Option<&Slot<V>> {
+        self.slots.get(number as usize).and_then(Option::as_ref)
     }
 
     /// Takes a flush back that failed.
@@ -349,12 +374,13 @@ impl<V: Version> Memtable<V> {
         self.free.append(&mut self.flushing_limbo);
     }
 
-    /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each key
+    /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each slot
     /// that was written whether its newest version there is a tombstone.
-    pub(crate) fn end_flush(&mut self, written: &[(Bytes, bool)], sequence: u64) {
-        for (key, is_tombstone) in written {
-            let Some(number) = self.number(key) else { continue };
-            self.slot_mut(number).base = if *is_tombstone { Base::Dead } else { Base::Live };
+    pub(crate) fn end_flush(&mut self, written: &[(u32, bool)], sequence: u64) {
+        for (number, is_tombstone) in written {
+            let slot = self.slots.get_mut(*number as usize).and_then(Option::as_mut);
+            let Some(slot) = slot else { continue };
+            slot.base = if *is_tombstone { Base::Dead } else { Base::Live };
         }
         self.flushed = sequence;
         for number in std::mem::take(&mut self.flushing) {
@@ -386,8 +412,8 @@ impl<V: Version> Memtable<V> {
     }
 
     /// Lets go of up to `count` keys that tables have too, until the budget holds; `gone` is
-    /// told their newest versions.
-    pub(crate) fn evict(&mut self, budget: usize, count: usize, mut gone: impl FnMut(&[u8], &V)) {
+    /// told their hashes and newest versions.
+    pub(crate) fn evict(&mut self, budget: usize, count: usize, mut gone: impl FnMut(u64, &V)) {
         let mut looked = 0;
         let mut evicted = 0;
         while self.len > budget && evicted < count && looked < 4 * count && !self.slots.is_empty() {
@@ -397,10 +423,11 @@ impl<V: Version> Memtable<V> {
             if slot.dirty || slot.newest_sequence() > self.flushed || slot.take_used() {
                 continue;
             }
-            gone(&slot.key, slot.history.newest());
+            let hash = self.hash(&slot.key);
+            gone(hash, slot.history.newest());
             self.complete = false;
             let number = u32::try_from(self.hand).expect("slots are numbered so");
-            self.remove(number);
+            self.remove_hashed(hash, number);
             evicted += 1;
         }
     }

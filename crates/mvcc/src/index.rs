@@ -84,11 +84,23 @@ fn after_space(space: StreamId) -> Option<Vec<u8>> {
 }
 
 /// What a writer found of a key's newest version.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Before {
     /// The lease that the key had.
     pub(crate) lease: LeaseId,
     tree: cairn_lsm::Before,
+}
+
+impl Before {
+    /// The key's [`Index::hash`].
+    pub(crate) fn hash(&self) -> u64 {
+        self.tree.hash()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_hash(hash: u64) -> Self {
+        Self { lease: LeaseId::NONE, tree: cairn_lsm::Before::of_new(hash) }
+    }
 }
 
 impl Index {
@@ -99,6 +111,11 @@ impl Index {
 
     fn anchors(&self) -> MutexGuard<'_, Anchors> {
         self.anchors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hash of a key, seeded for this opening.
+    pub(crate) fn hash(&self, space: StreamId, key: &[u8]) -> u64 {
+        with_key(space, key, |key| self.tree.hash(key))
     }
 
     /// Calls `look` with the version of a key that a reader at `revision` sees.

@@ -55,9 +55,7 @@ impl Store {
         sealer: Option<Arc<dyn ValueSealer>>,
     ) -> Result<Self> {
         let (mut tree, opened) = open_tables(&log, &options)?;
-        let mut seed = [0; 8];
-        log.rng().fill(&mut seed);
-        tree.remember_places(u64::from_le_bytes(seed), Arc::new(LogRecords(log.clone())));
+        tree.remember_places(Arc::new(LogRecords(log.clone())));
         tree.redact_by(erased.clone());
         let notes = match opened.position.lsn {
             0 => Notes { current: FIRST_REVISION, ..Notes::default() },

@@ -132,9 +132,6 @@ impl Planner<'_> {
     /// [`Error::DuplicateKey`] when this transaction changed the key already.
     pub fn put(&mut self, put: &Put) -> Result<PutResponse> {
         self.check_put(put)?;
-        if self.overlay.get(put.space, &put.key).is_some() {
-            return Err(Error::DuplicateKey { key: put.key.clone() });
-        }
         let revision = self.revision();
         let wants_previous = put.prev_kv || put.ignore_value;
         let (found, before) = self.index.prepare(put.space, &put.key, |newest| {
@@ -142,6 +139,9 @@ impl Planner<'_> {
             let candidate = wants_previous.then(|| seen.to_candidate(&put.key));
             Some((seen.create(), seen.version() + 1, candidate))
         })?;
+        if self.overlay.get(before.hash(), put.space, &put.key).is_some() {
+            return Err(Error::DuplicateKey { key: put.key.clone() });
+        }
         let (create, version, candidate) = found.unwrap_or((revision, 1, None));
         let previous =
             candidate.map(|found| self.values.resolve(put.space, found, true)).transpose()?;

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-
-use super::History;
+use super::{History, Key};
 use crate::entry::Version;
 
 /// What the tables say of a key.
@@ -32,7 +30,7 @@ pub(crate) enum Look<'a, V> {
 /// A key with its newest versions, at least all that the tables do not have.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
-    pub(crate) key: Bytes,
+    pub(crate) key: Key,
     pub(crate) history: History<V>,
     pub(crate) base: Base,
     /// Has changes that no flush has begun to write.
@@ -45,7 +43,7 @@ pub(crate) struct Slot<V> {
 }
 
 impl<V: Version> Slot<V> {
-    pub(crate) fn new(key: Bytes, history: History<V>, base: Base) -> Self {
+    pub(crate) fn new(key: Key, history: History<V>, base: Base) -> Self {
         let (dirty, ordered, partial) = (false, false, base != Base::Absent);
         Self { key, history, base, dirty, partial, ordered, used: AtomicBool::new(false) }
     }

@@ -8,7 +8,7 @@ use super::Tree;
 use crate::Result;
 use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
 use crate::entry::Version;
-use crate::memtable::Look;
+use crate::memtable::{Key, Look};
 use crate::merge::Merge;
 
 /// Keys copied from memory at first, and at most, while a range is read from tables too.
@@ -36,9 +36,9 @@ impl<V: Version> Sight<'_, V> {
 
 /// Keys of memory within a range, but for those that only the tables can tell about.
 struct Piece<V> {
-    keys: std::vec::IntoIter<(Bytes, Option<V>)>,
+    keys: std::vec::IntoIter<(Key, Option<V>)>,
     /// The last one, when there may be more behind it.
-    last: Option<Bytes>,
+    last: Option<Key>,
 }
 
 impl<V: Version> Tree<V> {
@@ -74,7 +74,7 @@ impl<V: Version> Tree<V> {
                 return failed.map_or(Ok(()), Err);
             }
         }
-        let mut start: Option<Bytes> = None;
+        let mut start: Option<Key> = None;
         let mut piece_len = PIECE_MIN;
         loop {
             let from = start.as_deref().map_or(bounds.0, Bound::Excluded);
@@ -199,7 +199,7 @@ impl<V: Version> Tree<V> {
         let end = key.map_or(Bound::Unbounded, Bound::Excluded);
         let (in_memory, is_complete) = {
             let memtable = self.memtable_in_order();
-            let last = memtable.last((Bound::Unbounded, end)).map(|slot| slot.key.clone());
+            let last = memtable.last((Bound::Unbounded, end)).map(|slot| Bytes::copy_from_slice(&slot.key));
             (last, memtable.is_complete())
         };
         if is_complete {
