@@ -9,16 +9,16 @@
 //!
 //! Callers bring the hash of a key ([`Memtable::hash`]), which they compute once for everything.
 
+mod flushing;
 mod history;
 mod key;
 mod numbers;
+mod order;
 mod slot;
-
-use std::ops::Bound;
 
 use cairn_index::PrefixIndex;
 
-use crate::bounds::{Bounds, contains, is_empty_range};
+use crate::bounds::{Bounds, contains};
 use crate::entry::Version;
 pub(crate) use history::History;
 pub(crate) use key::Key;
@@ -46,9 +46,13 @@ pub(crate) struct Memtable<V> {
     /// Of the hashes of keys, so that chosen keys cannot collide.
     seed: u64,
     by_key: Numbers,
+    /// Of all keys while memory is complete, else at least of those with changes that no table
+    /// has: ranges read the others from tables anyway.
     order: PrefixIndex<u32>,
-    /// Slots that the ordered index does not know yet: it takes them in when it is asked next,
-    /// so that who only writes and reads keys does not pay for it.
+    /// Orders so far, this one included.
+    order_number: u32,
+    /// Slots that the ordered index is to know and does not yet: it takes them in when it is
+    /// asked next, so that who only writes and reads keys does not pay for it.
     unordered: Vec<u32>,
     slots: Vec<Option<Slot<V>>>,
     free: Vec<u32>,
@@ -81,6 +85,7 @@ impl<V: Version> Memtable<V> {
             seed,
             by_key: Numbers::new(),
             order: PrefixIndex::new(),
+            order_number: 1,
             unordered: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -173,8 +178,15 @@ impl<V: Version> Memtable<V> {
         if !slot.dirty {
             slot.dirty = true;
             let cost = slot.key.len() + SLOT_OVERHEAD;
+            let order = slot.order;
             self.dirty_len += cost;
             self.dirty.push(number);
+            if order != self.order_number {
+                self.unordered.push(number);
+                if self.unordered.len() > 1024 + 2 * self.slots.len() {
+                    self.list_unordered();
+                }
+            }
         }
     }
 
@@ -190,48 +202,8 @@ impl<V: Version> Memtable<V> {
                 u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 keys")
             }
         };
-        self.unordered.push(number);
-        if self.unordered.len() > 1024 + 2 * self.slots.len() {
-            self.forget_freed();
-        }
         self.by_key.insert(short_hash(hash), number);
         number
-    }
-
-    /// Drops from the list of unordered slots those that were freed since.
-    fn forget_freed(&mut self) {
-        let numbered = self.slots.iter().enumerate();
-        let unordered = numbered.filter(|(_, slot)| slot.as_ref().is_some_and(|s| !s.ordered));
-        let number = |(index, _)| u32::try_from(index).expect("slots are numbered so");
-        self.unordered = unordered.map(number).collect();
-    }
-
-    /// Whether the ordered index knows all keys.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.unordered.is_empty()
-    }
-
-    /// Brings the ordered index up to date.
-    pub(crate) fn bring_into_order(&mut self) {
-        self.bring_some_into_order(self.unordered.len());
-    }
-
-    /// Takes up to `count` keys into the ordered index; says whether there are more.
-    pub(crate) fn bring_some_into_order(&mut self, count: usize) -> bool {
-        let from = self.unordered.len().saturating_sub(count);
-        let mut added: Vec<(Key, u32)> = Vec::with_capacity(self.unordered.len() - from);
-        for number in self.unordered.split_off(from) {
-            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot.filter(|slot| !slot.ordered) else { continue };
-            slot.ordered = true;
-            added.push((slot.key.clone(), number));
-        }
-        // Neighbours one after the other: the second finds its way in the cache.
-        added.sort_unstable();
-        for (key, number) in added {
-            self.order.insert(&key, number).expect("keys are limited to what the index takes");
-        }
-        !self.unordered.is_empty()
     }
 
     /// Takes in the newest version of a key as the tables have it, unless the key is here.
@@ -268,7 +240,7 @@ impl<V: Version> Memtable<V> {
 
     fn remove_hashed(&mut self, hash: u64, number: u32) {
         let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
-        if slot.ordered {
+        if slot.order == self.order_number {
             self.order.remove(&slot.key);
         }
         self.by_key.remove(short_hash(hash), number);
@@ -282,133 +254,6 @@ impl<V: Version> Memtable<V> {
         self.len = self.len.saturating_sub(slot.history.heap_len());
         self.version_count -= slot.history.versions().len() as u64;
         self.live_count -= u64::from(!slot.history.newest().is_tombstone());
-    }
-
-    /// Calls `each` with every key of a range in order until it says stop. The ordered index
-    /// must be up to date.
-    pub(crate) fn walk<'a>(
-        &'a self,
-        bounds: Bounds<'_>,
-        mut each: impl FnMut(&'a Slot<V>) -> bool,
-    ) {
-        if is_empty_range(&bounds) {
-            return;
-        }
-        let mut keys = self.order.range(bounds);
-        while let Some((_, number)) = keys.step() {
-            if !each(self.slot(*number)) {
-                return;
-            }
-        }
-    }
-
-    /// The last key of a range.
-    pub(crate) fn last(&self, bounds: Bounds<'_>) -> Option<&Slot<V>> {
-        if is_empty_range(&bounds) {
-            return None;
-        }
-        let mut keys = self.order.range(bounds);
-        keys.step_back().map(|(_, number)| self.slot(*number))
-    }
-
-    /// How many keys of a range exist, when that is known without looking at each. O(log n).
-    pub(crate) fn quick_count(&self, bounds: Bounds<'_>) -> Option<u64> {
-        if !self.complete {
-            return None;
-        }
-        if is_empty_range(&bounds) {
-            return Some(0);
-        }
-        if bounds == (Bound::Unbounded, Bound::Unbounded) {
-            return Some(self.live_count);
-        }
-        let no_tombstones = self.live_count == self.by_key.len() as u64;
-        no_tombstones.then(|| self.order.count(bounds) as u64)
-    }
-
-    /// How many more keys of a range exist than the tables know. O(unflushed keys).
-    pub(crate) fn unflushed_weight(&self, bounds: Bounds<'_>) -> i64 {
-        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
-        let dirty = self.dirty.iter().filter_map(slot);
-        let flushing = self.flushing.iter().filter_map(slot).filter(|slot| !slot.dirty);
-        let within = |slot: &&Slot<V>| contains(&bounds, &slot.key);
-        dirty.chain(flushing).filter(within).map(Slot::weight).sum()
-    }
-
-    /// Begins a flush: the slots that have changes up to now, in no order. Until it ends, these
-    /// numbers are given to no other key.
-    pub(crate) fn begin_flush(&mut self) -> Vec<(Key, u32)> {
-        debug_assert!(self.flushing.is_empty(), "one flush at a time");
-        self.flushing = std::mem::take(&mut self.dirty);
-        self.flushing_limbo = std::mem::take(&mut self.limbo);
-        self.dirty_len = 0;
-        let mut keys = Vec::with_capacity(self.flushing.len());
-        for number in &self.flushing {
-            let slot = self.slots.get_mut(*number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            slot.dirty = false;
-            if slot.base == Base::Absent {
-                slot.base = Base::Unknown;
-            }
-            keys.push((slot.key.clone(), *number));
-        }
-        keys
-    }
-
-    /// A slot of the flush under way, unless its key has gone.
-    pub(crate) fn flushing(&self, number: u32) -> Option<&Slot<V>> {
-        self.slots.get(number as usize).and_then(Option::as_ref)
-    }
-
-    /// Takes a flush back that failed.
-    pub(crate) fn abandon_flush(&mut self) {
-        for number in std::mem::take(&mut self.flushing) {
-            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            if slot.base == Base::Unknown {
-                slot.base = Base::Absent;
-            }
-            self.dirty_len += slot.history.heap_len();
-            self.mark(number);
-        }
-        self.free.append(&mut self.flushing_limbo);
-    }
-
-    /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each slot
-    /// that was written whether its newest version there is a tombstone.
-    pub(crate) fn end_flush(&mut self, written: &[(u32, bool)], sequence: u64) {
-        for (number, is_tombstone) in written {
-            let slot = self.slots.get_mut(*number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            slot.base = if *is_tombstone { Base::Dead } else { Base::Live };
-        }
-        self.flushed = sequence;
-        for number in std::mem::take(&mut self.flushing) {
-            self.settle(number, sequence);
-        }
-        self.free.append(&mut self.flushing_limbo);
-    }
-
-    /// What of a key need not stay in memory once the tables have its changes.
-    fn settle(&mut self, number: u32, sequence: u64) {
-        let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-        let Some(slot) = slot else { return };
-        if slot.base == Base::Unknown {
-            slot.base = Base::Absent;
-        }
-        let newest = slot.history.newest();
-        let is_flushed = newest.sequence() <= sequence;
-        if is_flushed && newest.is_tombstone() && newest.sequence() <= self.oldest {
-            // It was kept only until the tables know that it is gone.
-            self.remove(number);
-        } else if is_flushed && slot.history.versions().len() > VERSIONS_KEPT {
-            let before = slot.history.heap_len();
-            let gone = slot.history.keep_newest();
-            slot.partial = true;
-            let freed = before - slot.history.heap_len();
-            self.len = self.len.saturating_sub(freed);
-            self.version_count -= gone as u64;
-        }
     }
 
     /// Lets go of up to `count` keys that tables have too, until the budget holds; `gone` is
@@ -475,22 +320,12 @@ impl<V: Version> Memtable<V> {
 
     /// Forgets all keys of a range.
     pub(crate) fn forget(&mut self, bounds: Bounds<'_>) {
-        self.bring_into_order();
-        let mut numbers = Vec::new();
-        if !is_empty_range(&bounds) {
-            let mut keys = self.order.range(bounds);
-            while let Some((_, number)) = keys.step() {
-                numbers.push(*number);
+        for index in 0..self.slots.len() {
+            let slot = self.slots.get(index).and_then(Option::as_ref);
+            if slot.is_some_and(|slot| contains(&bounds, &slot.key)) {
+                self.remove(u32::try_from(index).expect("slots are numbered so"));
             }
         }
-        numbers.into_iter().for_each(|number| self.remove(number));
-    }
-
-    /// The least reference of all keys with versions that are not in tables.
-    pub(crate) fn least_reference(&self) -> Option<u64> {
-        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
-        let unflushed = self.dirty.iter().chain(&self.flushing).filter_map(slot);
-        unflushed.flat_map(|slot| slot.history.versions()).map(Version::reference).min()
     }
 }
 

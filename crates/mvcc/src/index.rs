@@ -3,6 +3,7 @@
 //!
 //! A key of the ordered store is the number of the keyspace (4 bytes, big-endian) and the key.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -203,9 +204,9 @@ impl Index {
         space: StreamId,
         range: &Range,
         revision: u64,
-        each: impl FnMut(&[u8], &Version) -> bool,
+        mut each: impl FnMut(&[u8], &Version) -> bool,
     ) -> Result<()> {
-        self.walk_from(space, range, None, revision, each)
+        self.walk_from(space, range, None, revision, |key, version| each(key, &version))
     }
 
     /// As [`walk`](Self::walk), from the first key after `after` on.
@@ -215,11 +216,11 @@ impl Index {
         range: &Range,
         after: Option<&[u8]>,
         revision: u64,
-        mut each: impl FnMut(&[u8], &Version) -> bool,
+        mut each: impl FnMut(&[u8], Cow<'_, Version>) -> bool,
     ) -> Result<()> {
         if range.is_single() && after.is_none() {
             if let Some(version) = self.version(space, &range.key, revision)? {
-                each(&range.key, &version);
+                each(&range.key, Cow::Owned(version));
             }
             return Ok(());
         }

@@ -20,7 +20,7 @@ pub(crate) struct Planned {
     /// `None` deletes.
     pub(crate) value: Option<(Bytes, PayloadHash)>,
     /// What is logged in the value's place when it is sealed.
-    pub(crate) sealed: Option<(Bytes, PayloadHash)>,
+    pub(crate) sealed: Option<Box<(Bytes, PayloadHash)>>,
     pub(crate) create: u64,
     pub(crate) version: u64,
     pub(crate) lease: LeaseId,
@@ -30,7 +30,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// What is logged.
     pub(crate) fn stored(&self) -> Option<&(Bytes, PayloadHash)> {
-        self.sealed.as_ref().or(self.value.as_ref())
+        self.sealed.as_deref().or(self.value.as_ref())
     }
 }
 

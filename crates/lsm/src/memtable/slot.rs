@@ -37,15 +37,15 @@ pub(crate) struct Slot<V> {
     pub(crate) dirty: bool,
     /// Older versions may be in tables.
     pub(crate) partial: bool,
-    /// The ordered index knows it.
-    pub(crate) ordered: bool,
+    /// The order that knows it, by its number; 0 for none.
+    pub(crate) order: u32,
     used: AtomicBool,
 }
 
 impl<V: Version> Slot<V> {
     pub(crate) fn new(key: Key, history: History<V>, base: Base) -> Self {
-        let (dirty, ordered, partial) = (false, false, base != Base::Absent);
-        Self { key, history, base, dirty, partial, ordered, used: AtomicBool::new(false) }
+        let (dirty, partial) = (false, base != Base::Absent);
+        Self { key, history, base, dirty, partial, order: 0, used: AtomicBool::new(false) }
     }
 
     /// The newest version that is not newer than `sequence`, also a tombstone.

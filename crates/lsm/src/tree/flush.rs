@@ -191,7 +191,9 @@ impl<V: Version> Tree<V> {
         // Readers who miss a key in memory from here on find it in the new list.
         let mut memtable = self.memtable_mut();
         self.levels.store(Arc::new(Levels::new(old.generation + 1, levels)));
-        memtable.end_flush(&written, flush.sequence);
+        let order = memtable.end_flush(&written, flush.sequence);
+        drop(memtable);
+        drop(order);
         Ok(())
     }
 
