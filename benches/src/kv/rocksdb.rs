@@ -56,7 +56,7 @@ impl OpenStore for RocksDb {
         for (key, value) in pairs {
             batch.put(key, value);
         }
-        Ok(self.db.write_opt(&batch, &self.write)?)
+        Ok(self.db.write_opt(batch, &self.write)?)
     }
 
     fn sync(&self) -> Result<()> {
@@ -66,7 +66,7 @@ impl OpenStore for RocksDb {
     fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
         let mut batch = WriteBatch::default();
         keys.iter().for_each(|key| batch.delete(key));
-        Ok(self.db.write_opt(&batch, &self.write)?)
+        Ok(self.db.write_opt(batch, &self.write)?)
     }
 
     fn len(&self) -> Result<u64> {
