@@ -72,7 +72,7 @@ fn draw(out: &mut String, left: usize, top: usize, heading: &str, bars: &[Bar]) 
     let _ = writeln!(
         out,
         "<text class=\"h\" x=\"{left}\" y=\"{base}\">{}</text>",
-        escaped(&cut(heading, 50))
+        escaped(&cut(heading, 43))
     );
     for (line, (name, figure, is_cairn)) in (1..).zip(bars) {
         let y = top + line * LINE_HEIGHT;
