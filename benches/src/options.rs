@@ -18,6 +18,7 @@ usage: cargo xtask versus [log|kv|table|space|proof|seeds|report] [FLAGS]
   seeds    the headline work of kawa-storage, kimberlite-storage, hightower-kv and kotoba
   report   joins what runs with --add left in --out into .md, .csv and .svg, nothing is run
 
+  --help            shows this
   --quick           5 rounds of 80 ms, 20,000 records, 100,000 keys: a look, not a result
   --rounds N        rounds (7; space 5); Cairn and the other take turns within each
   --budget-ms N     time of one figure (300)
