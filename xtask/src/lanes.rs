@@ -37,9 +37,14 @@ pub fn versus(arguments: &[String]) -> Result<()> {
 }
 
 fn versus_feature(arguments: &[String]) -> Option<&'static str> {
-    let kv = arguments.first().is_some_and(|kind| kind == "kv");
-    let rocksdb = arguments.iter().any(|flag| flag == "--with-rocksdb");
-    kv.then_some(if rocksdb { "kv-rocksdb" } else { "kv" })
+    match arguments.first()?.as_str() {
+        "proof" => Some("proof"),
+        "kv" | "table" | "space" | "seeds" => {
+            let rocksdb = arguments.iter().any(|flag| flag == "--with-rocksdb");
+            Some(if rocksdb { "kv-rocksdb" } else { "kv" })
+        }
+        _ => None,
+    }
 }
 
 /// The soak tests of `cairn-tests`, which read their time from the environment.
@@ -152,6 +157,9 @@ mod tests {
         assert_eq!(versus_feature(&words("--quick --rounds 5")), None);
         assert_eq!(versus_feature(&words("kv --quick")), Some("kv"));
         assert_eq!(versus_feature(&words("kv --with-rocksdb")), Some("kv-rocksdb"));
+        assert_eq!(versus_feature(&words("table --rounds 5")), Some("kv"));
+        assert_eq!(versus_feature(&words("proof")), Some("proof"));
+        assert_eq!(versus_feature(&words("report --with-rocksdb")), None);
     }
 
     #[test]
