@@ -44,3 +44,11 @@ fn line(command: &Command) -> String {
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }
+
+/// A file that is not in every checkout.
+pub fn needs(path: &str, what: &str) -> Result<()> {
+    if !std::path::Path::new(path).exists() {
+        bail!("{path} is missing: {what}");
+    }
+    Ok(())
+}

@@ -22,6 +22,8 @@ mod snapshot;
 mod space;
 mod subjects;
 mod together;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -9,6 +9,9 @@ mod model;
 mod proofs;
 mod reading;
 mod storage;
+#[path = "../../cairn-tests/src/soaking.rs"]
+#[expect(dead_code, reason = "others need more of it")]
+mod soaking;
 
 use std::sync::Arc;
 

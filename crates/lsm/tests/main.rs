@@ -5,6 +5,8 @@ mod damage;
 mod interleaved;
 mod model;
 mod standalone;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 
 use std::sync::Arc;
 

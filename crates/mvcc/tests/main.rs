@@ -11,6 +11,8 @@ mod freshness;
 mod model;
 mod random;
 mod transactions;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 
 use std::sync::Arc;
 
