@@ -48,8 +48,7 @@ fn loads_keys_when_told_to() {
     let (Ok(dir), Ok(count)) = (std::env::var(DIR), std::env::var(COUNT)) else { return };
     let count: u64 = count.parse().expect("a number");
     let is_sync = std::env::var(SYNC).is_ok_and(|text| text == "1");
-    let store =
-        open(dir.as_ref(), if is_sync { Durability::Sync } else { Durability::Buffered });
+    let store = open(dir.as_ref(), if is_sync { Durability::Sync } else { Durability::Buffered });
     let mut next = (store.revision() - 1) * BATCH;
     while next < count {
         let puts: Vec<Put> =

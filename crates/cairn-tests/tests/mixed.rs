@@ -56,7 +56,8 @@ fn load(world: &World) {
     let mut next = 0;
     while next < count {
         let end = count.min(next + 2000);
-        let pairs = (next..end).map(|number| (threads::key(number), threads::value(world, number, 0)));
+        let pairs =
+            (next..end).map(|number| (threads::key(number), threads::value(world, number, 0)));
         space.put_all(pairs).expect("puts");
         next = end;
     }
@@ -117,7 +118,9 @@ fn print_latencies(notes: &[Notes], waits: &Waits) -> u64 {
     for (operation, latencies) in &all {
         let [p50, p99, p999] = [500, 990, 999].map(|share| latencies.per_mille(share));
         let (count, longest) = (latencies.count(), latencies.longest());
-        println!("latency: | {operation} | {count} | {p50:.1?} | {p99:.1?} | {p999:.1?} | {longest:.1?} |");
+        println!(
+            "latency: | {operation} | {count} | {p50:.1?} | {p99:.1?} | {p999:.1?} | {longest:.1?} |"
+        );
     }
     operations
 }

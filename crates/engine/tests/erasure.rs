@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::proofs::rebuilt;
+use crate::soaking::{is_soak, seeds};
 use cairn_codec::RecordView;
 use cairn_engine::proof::check;
 use cairn_engine::*;
@@ -14,7 +15,6 @@ use cairn_mvcc::{Range, RangeRequest, WatchRequest};
 use cairn_segment::{Draft, Log, LogConfig, RecordDraft, RecordKind, Retention, VerifyOptions};
 use cairn_types::{Lsn, StreamId};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, SimConfig, SimVfs, Vfs};
-use crate::soaking::{is_soak, seeds};
 
 const CANARY: &str = "canary-that-must-be-forgotten";
 const BIG: usize = 400;

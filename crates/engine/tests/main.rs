@@ -19,11 +19,11 @@ mod proof_threads;
 mod proofs;
 mod retention;
 mod snapshot;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 mod space;
 mod subjects;
 mod together;
-#[path = "../../cairn-tests/src/soaking.rs"]
-mod soaking;
 
 use cairn_engine::*;
 use cairn_segment::{Log, LogConfig, Retention};

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use crate::proofs::rebuilt;
+use crate::soaking::seeds;
 use cairn_engine::proof::{Error, check};
 use cairn_engine::{Engine, NewEvent, TopicConfig};
 use cairn_merkle::log::{TreeHead, consistency};
 use cairn_segment::{Log, LogConfig};
 use cairn_types::{Durability, Lsn};
 use cairn_vfs::{ManualClock, SeededRng, SimConfig, SimVfs};
-use crate::soaking::seeds;
 
 const CRASHES_A_LIFE: u32 = 8;
 

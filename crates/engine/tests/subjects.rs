@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::soaking::seeds;
 use cairn_engine::proof::check;
 use cairn_engine::*;
 use cairn_mvcc::{
@@ -11,7 +12,6 @@ use cairn_mvcc::{
 use cairn_segment::{Log, LogConfig, Retention, VerifyOptions};
 use cairn_types::ErrorKind;
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, SimConfig, SimVfs, Vfs};
-use crate::soaking::seeds;
 
 const CANARY: &str = "canary-of-somebody";
 
@@ -327,7 +327,8 @@ fn after_a_crash_at_any_step_shredded_subjects_are_gone_and_all_others_read() {
                 0 => disk.process_crash(),
                 _ => disk.power_crash(),
             }
-            let engine = options(Arc::new(disk.clone()), seed.wrapping_add(999)).open().expect("recovers");
+            let engine =
+                options(Arc::new(disk.clone()), seed.wrapping_add(999)).open().expect("recovers");
             crashes += 1;
             let Ok(keys) = engine.keyspace("k") else { continue };
             let is_logged =

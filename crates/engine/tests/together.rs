@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::soaking::{is_soak, seeds};
 use cairn_auth::GivenKey;
 use cairn_engine::*;
 use cairn_merkle::log::{Tree, TreeHead, consistency};
 use cairn_merkle::map::Question;
 use cairn_segment::{Log, LogConfig, VerifyOptions};
 use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, SimConfig, SimVfs, Vfs};
-use crate::soaking::{is_soak, seeds};
 
 const ALL: CleanKeys<'_> = CleanKeys { dead_share: 0.0, roll: true, progress: None };
 const SPACES: [&str; 4] = ["ledger", "cache", "people", "scratch"];
@@ -442,8 +442,13 @@ fn after_crashes_amid_all_of_it_every_value_reads_or_was_asked_to_go() {
             let when = format!("seed {seed}, life {life}");
             // Some begin plain and get a key later.
             let is_sealed = life >= seed % 4;
-            let open =
-                |salt| options(Arc::new(disk.clone()), seed.wrapping_mul(100) + life * 10 + salt, is_sealed);
+            let open = |salt| {
+                options(
+                    Arc::new(disk.clone()),
+                    seed.wrapping_mul(100) + life * 10 + salt,
+                    is_sealed,
+                )
+            };
             disk.crash_after(10 + rng.below(900));
             let outcome =
                 open(1).open().and_then(|engine| work(&engine, &rng, &mut model, is_sealed));
@@ -477,7 +482,10 @@ fn after_crashes_amid_all_of_it_every_value_reads_or_was_asked_to_go() {
     println!("{done:?}");
     println!("total: crashes={crashes} violations=0");
     let all = ["change", "erase", "shred", "drop", "clean", "sign", "rotate", "reseal"];
-    assert!(is_soak() || lives() < 20 || all.iter().all(|what| done.contains_key(what)), "{done:?}");
+    assert!(
+        is_soak() || lives() < 20 || all.iter().all(|what| done.contains_key(what)),
+        "{done:?}"
+    );
 }
 
 // --- one by one -------------------------------------------------------------------------------

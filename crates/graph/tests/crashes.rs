@@ -7,8 +7,8 @@ use cairn_graph::{Edge, Edit, Error, Graph, ImportOptions, Label, NewEdge, Targe
 use cairndb::prelude::*;
 use cairndb::vfs::{SeededRng, SimConfig, SimVfs};
 
-use crate::{id, open};
 use crate::soaking::seeds;
+use crate::{id, open};
 
 const CRASHES_A_LIFE: u32 = 8;
 

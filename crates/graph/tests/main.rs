@@ -8,10 +8,10 @@ mod import;
 mod model;
 mod proofs;
 mod reading;
-mod storage;
 #[path = "../../cairn-tests/src/soaking.rs"]
 #[expect(dead_code, reason = "others need more of it")]
 mod soaking;
+mod storage;
 
 use std::sync::Arc;
 

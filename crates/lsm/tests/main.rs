@@ -4,9 +4,9 @@ mod crashes;
 mod damage;
 mod interleaved;
 mod model;
-mod standalone;
 #[path = "../../cairn-tests/src/soaking.rs"]
 mod soaking;
+mod standalone;
 
 use std::sync::Arc;
 

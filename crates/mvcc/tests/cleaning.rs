@@ -3,8 +3,8 @@
 
 use crate::crashes::{judge, open_with, write};
 use crate::model::Model;
-use crate::soaking::{is_soak, seeds};
 use crate::random::{Step, check, run, step};
+use crate::soaking::{is_soak, seeds};
 use crate::{Lab, S, get, put};
 use cairn_mvcc::*;
 use cairn_segment::LogConfig;

@@ -10,9 +10,9 @@ mod etcd_watch;
 mod freshness;
 mod model;
 mod random;
-mod transactions;
 #[path = "../../cairn-tests/src/soaking.rs"]
 mod soaking;
+mod transactions;
 
 use std::sync::Arc;
 

@@ -30,12 +30,7 @@ impl Lane {
     }
 }
 
-const fn seeds(
-    name: &'static str,
-    share: u32,
-    package: &'static str,
-    test: &'static str,
-) -> Lane {
+const fn seeds(name: &'static str, share: u32, package: &'static str, test: &'static str) -> Lane {
     Lane { name, share, job: Job::Seeds { package, test } }
 }
 
@@ -118,17 +113,12 @@ pub const ALL: &[Lane] = &[
         "many_keys::acknowledged_keys_survive_power_cuts_on_a_real_file_system",
     ),
     Lane { name: "fuzz", share: 24, job: Job::Fuzz },
-    once(
-        "mixed",
-        16,
-        "cairn-tests",
-        "mixed::soak_of_a_mixed_load_names_the_reason_of_every_stall",
-    ),
+    once("mixed", 16, "cairn-tests", "mixed::soak_of_a_mixed_load_names_the_reason_of_every_stall"),
 ];
 
 const COUNTDOWN_KEYS: &str =
     "countdown_keys::every_operation_fails_while_keys_are_kept_and_nothing_acknowledged_is_lost";
-const SUBJECTS: &str = 
+const SUBJECTS: &str =
     "subjects::after_a_crash_at_any_step_shredded_subjects_are_gone_and_all_others_read";
 const KEY_KILLS: &str =
     "many_keys::soak_keys_beyond_memory_survive_kill_9_and_are_those_of_the_source";

@@ -52,7 +52,8 @@ pub fn commit() -> Result<String> {
 }
 
 fn answer(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    let output =
+        Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -73,7 +74,8 @@ mod tests {
         let ran = Outcome::Ran { counts: "5 crashes".into(), violations: 0 };
         let line = row("2026-11-21", "abc+", "keys", took, &ran);
         assert_eq!(line, "| 2026-11-21 | abc+ | keys | 1.5 | 5 crashes | 0 |\n");
-        let line = row("2026-11-21", "abc", "cuts", Duration::ZERO, &Outcome::Skipped("a|b".into()));
+        let line =
+            row("2026-11-21", "abc", "cuts", Duration::ZERO, &Outcome::Skipped("a|b".into()));
         assert_eq!(line, "| 2026-11-21 | abc | cuts | 0.0 | skipped: a/b | - |\n");
     }
 }

@@ -245,7 +245,8 @@ pub(super) fn append(world: &World) -> Notes {
 pub(super) fn watch(world: &World, is_over: &AtomicBool) -> (Notes, u64) {
     let mut notes = Notes::new();
     let request = WatchRequest::new(StreamId::SYSTEM, Range::all());
-    let mut watcher = world.space().watch(request.from(world.engine.revision() + 1)).expect("watches");
+    let mut watcher =
+        world.space().watch(request.from(world.engine.revision() + 1)).expect("watches");
     let (mut delivered, mut last) = (0, 0);
     loop {
         let is_last = is_over.load(Ordering::Acquire);
