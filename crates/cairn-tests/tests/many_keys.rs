@@ -53,7 +53,7 @@ fn loads_keys_when_told_to() {
     while next < count {
         let puts: Vec<Put> =
             (next..next + BATCH).map(|n| Put::new(SPACE, key(n).to_vec(), value(n))).collect();
-        store.put_all(&puts).expect("puts");
+        store.put_all(puts).expect("puts");
         next += BATCH;
         println!("\nacknowledged {next}");
     }

@@ -13,6 +13,7 @@ pub fn put(out: &mut Vec<u8>, mut value: u64) {
 /// Takes a number off the front of `bytes`; `None` when it is cut short, too long or not in
 /// canonical form.
 #[must_use]
+#[inline]
 pub fn take(bytes: &mut &[u8]) -> Option<u64> {
     let (&first, rest) = bytes.split_first()?;
     if first < 0x80 {

@@ -103,7 +103,7 @@ fn keys(dir: &std::path::Path, in_memory: bool, hot_len: usize) -> Result<Store,
     let store = Store::open_with(log(dir)?.open()?, Options { tree, ..Options::default() })?;
     for batch in 0..KEYS / 100 {
         let puts = (batch * 100..(batch + 1) * 100).map(|n| Put::new(SPACE, key(n), vec![7; 100]));
-        store.put_all(&puts.collect::<Vec<_>>())?;
+        store.put_all(puts.collect())?;
     }
     if !in_memory {
         store.flush()?;

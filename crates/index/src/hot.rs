@@ -211,9 +211,7 @@ impl HotIndex {
         place: u64,
         mut matches: impl FnMut(u64) -> bool,
     ) -> Result<Upsert> {
-        if place >= PLACE_END {
-            return Err(Error::OutOfRange { what: "place", found: place, limit: PLACE_END - 1 });
-        }
+        check_place(place)?;
         let fingerprint = self.fingerprint(hash);
         let (mut state, old) = self.settle(hash, &mut matches);
         let slot = old.and_then(|old| state.table.locate(fingerprint, old));
@@ -224,6 +222,16 @@ impl HotIndex {
             }
             _ => self.insert(&mut state.table, fingerprint, place),
         })
+    }
+
+    /// As [`upsert`](Self::upsert) for a key that is known not to be indexed: nothing is compared.
+    ///
+    /// # Errors
+    /// `OutOfRange` for a place of [`PLACE_END`] or more.
+    pub fn insert_new(&self, hash: u64, place: u64) -> Result<Upsert> {
+        check_place(place)?;
+        let mut state = self.loaded(self.shard(hash));
+        Ok(self.insert(&mut state.table, self.fingerprint(hash), place))
     }
 
     /// Takes out a key that no longer exists; gives the place it had.
@@ -419,6 +427,13 @@ impl HotIndex {
         let book = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.config.budget);
         self.used.fetch_update(Relaxed, Relaxed, book).is_ok()
     }
+}
+
+fn check_place(place: u64) -> Result<()> {
+    if place >= PLACE_END {
+        return Err(Error::OutOfRange { what: "place", found: place, limit: PLACE_END - 1 });
+    }
+    Ok(())
 }
 
 #[inline]

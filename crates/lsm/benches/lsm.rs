@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_lsm::{Before, EntryRef, Position, Tree, TreeOptions, Version};
+use cairn_lsm::{EntryRef, Position, Tree, TreeOptions, Version};
 use cairn_vfs::{MemVfs, SeededRng};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -62,7 +62,8 @@ fn filled(memory_len: usize) -> Tree<Value> {
     let tree = Tree::open(vfs, "tables", options, &rng, [0; 16], |_| Ok(true)).expect("opens").0;
     for number in 0..KEYS {
         let value = Bytes::from_static(&[7; 100]);
-        tree.insert(&key(number), Value { sequence: number + 1, value }, Before::default());
+        let ((), before) = tree.prepare(&key(number), |_| ()).expect("nothing is in tables");
+        tree.insert(&key(number), Value { sequence: number + 1, value }, before);
     }
     let flush = tree.begin_flush(KEYS, Bytes::new());
     tree.write_flush(flush, Position { lsn: KEYS, leaf: [0; 32] }).expect("flushes");

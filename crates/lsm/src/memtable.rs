@@ -4,21 +4,24 @@
 //! A key is here with its newest versions, or not at all: who asks for what is now needs no look
 //! into a table when the key is here. A hash table finds the slot of a key, and a counted ordered
 //! index knows the slots in the order of keys: point reads and overwrites touch the hash table
-//! alone, ranges and counts the ordered index. While nothing was ever left out, memory is **complete**, and tables
-//! are not read at all.
+//! alone, ranges and counts the ordered index. While nothing was ever left out, memory is
+//! **complete**, and tables are not read at all.
+//!
+//! Callers bring the hash of a key ([`Memtable::hash`]), which they compute once for everything.
 
+mod flushing;
 mod history;
+mod key;
 mod numbers;
+mod order;
 mod slot;
 
-use std::ops::Bound;
-
-use bytes::Bytes;
 use cairn_index::PrefixIndex;
 
-use crate::bounds::{Bounds, contains, is_empty_range};
+use crate::bounds::{Bounds, contains};
 use crate::entry::Version;
 pub(crate) use history::History;
+pub(crate) use key::Key;
 use numbers::Numbers;
 pub(crate) use slot::{Base, Look, Slot};
 
@@ -28,15 +31,28 @@ const VERSIONS_KEPT: usize = 4;
 /// Bytes that a key costs besides its own and its versions': table, order, slot.
 const SLOT_OVERHEAD: usize = 96;
 
+fn short_hash(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// About what a slot takes besides its versions; the order has the key too.
+fn slot_len(key: &Key) -> usize {
+    SLOT_OVERHEAD + key.len() + key.heap_len()
+}
+
 /// All keys in memory.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
     /// Of the hashes of keys, so that chosen keys cannot collide.
     seed: u64,
     by_key: Numbers,
+    /// Of all keys while memory is complete, else at least of those with changes that no table
+    /// has: ranges read the others from tables anyway.
     order: PrefixIndex<u32>,
-    /// Slots that the ordered index does not know yet: it takes them in when it is asked next,
-    /// so that who only writes and reads keys does not pay for it.
+    /// Orders so far, this one included.
+    order_number: u32,
+    /// Slots that the ordered index is to know and does not yet: it takes them in when it is
+    /// asked next, so that who only writes and reads keys does not pay for it.
     unordered: Vec<u32>,
     slots: Vec<Option<Slot<V>>>,
     free: Vec<u32>,
@@ -69,6 +85,7 @@ impl<V: Version> Memtable<V> {
             seed,
             by_key: Numbers::new(),
             order: PrefixIndex::new(),
+            order_number: 1,
             unordered: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -119,29 +136,31 @@ impl<V: Version> Memtable<V> {
         slot.expect("table and order name slots that are in use")
     }
 
+    /// The hash of a key that the others want.
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        cairn_index::key_hash_seeded(self.seed, key)
+    }
+
     /// A key with its history.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Slot<V>> {
-        Some(self.slot(self.number(key)?))
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&Slot<V>> {
+        Some(self.slot(self.number(hash, key)?))
     }
 
-    fn hash(&self, key: &[u8]) -> u32 {
-        (cairn_index::key_hash_seeded(self.seed, key) >> 32) as u32
-    }
-
-    fn number(&self, key: &[u8]) -> Option<u32> {
-        self.by_key.find(self.hash(key), |number| self.slot(number).key == key)
+    #[inline]
+    fn number(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.by_key.find(short_hash(hash), |number| *self.slot(number).key == *key)
     }
 
     /// Adds a version of a key. `base` is what tables have of it when it is not here.
-    pub(crate) fn insert(&mut self, key: &[u8], version: V, base: Base) {
+    pub(crate) fn insert(&mut self, hash: u64, key: &[u8], version: V, base: Base) {
         let cost = size_of::<V>() + version.heap_len();
         let is_live = !version.is_tombstone();
         self.version_count += 1;
         self.len += cost;
         self.dirty_len += cost;
-        let Some(number) = self.number(key) else {
-            let slot = Slot::new(Bytes::copy_from_slice(key), History::One(version), base);
-            let number = self.add(slot);
+        let Some(number) = self.number(hash, key) else {
+            let number = self.add(hash, Slot::new(Key::new(key), History::One(version), base));
             self.live_count += u64::from(is_live);
             self.mark(number);
             return;
@@ -159,14 +178,20 @@ impl<V: Version> Memtable<V> {
         if !slot.dirty {
             slot.dirty = true;
             let cost = slot.key.len() + SLOT_OVERHEAD;
+            let order = slot.order;
             self.dirty_len += cost;
             self.dirty.push(number);
+            if order != self.order_number {
+                self.unordered.push(number);
+                if self.unordered.len() > 1024 + 2 * self.slots.len() {
+                    self.list_unordered();
+                }
+            }
         }
     }
 
-    fn add(&mut self, slot: Slot<V>) -> u32 {
-        let hash = self.hash(&slot.key);
-        self.len += 2 * slot.key.len() + SLOT_OVERHEAD;
+    fn add(&mut self, hash: u64, slot: Slot<V>) -> u32 {
+        self.len += slot_len(&slot.key);
         let number = match self.free.pop() {
             Some(number) => {
                 self.slots[number as usize] = Some(slot);
@@ -177,53 +202,13 @@ impl<V: Version> Memtable<V> {
                 u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 keys")
             }
         };
-        self.unordered.push(number);
-        if self.unordered.len() > 1024 + 2 * self.slots.len() {
-            self.forget_freed();
-        }
-        self.by_key.insert(hash, number);
+        self.by_key.insert(short_hash(hash), number);
         number
     }
 
-    /// Drops from the list of unordered slots those that were freed since.
-    fn forget_freed(&mut self) {
-        let numbered = self.slots.iter().enumerate();
-        let unordered = numbered.filter(|(_, slot)| slot.as_ref().is_some_and(|s| !s.ordered));
-        let number = |(index, _)| u32::try_from(index).expect("slots are numbered so");
-        self.unordered = unordered.map(number).collect();
-    }
-
-    /// Whether the ordered index knows all keys.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.unordered.is_empty()
-    }
-
-    /// Brings the ordered index up to date.
-    pub(crate) fn bring_into_order(&mut self) {
-        self.bring_some_into_order(self.unordered.len());
-    }
-
-    /// Takes up to `count` keys into the ordered index; says whether there are more.
-    pub(crate) fn bring_some_into_order(&mut self, count: usize) -> bool {
-        let from = self.unordered.len().saturating_sub(count);
-        let mut added: Vec<(Bytes, u32)> = Vec::with_capacity(self.unordered.len() - from);
-        for number in self.unordered.split_off(from) {
-            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot.filter(|slot| !slot.ordered) else { continue };
-            slot.ordered = true;
-            added.push((slot.key.clone(), number));
-        }
-        // Neighbours one after the other: the second finds its way in the cache.
-        added.sort_unstable();
-        for (key, number) in added {
-            self.order.insert(&key, number).expect("keys are limited to what the index takes");
-        }
-        !self.unordered.is_empty()
-    }
-
     /// Takes in the newest version of a key as the tables have it, unless the key is here.
-    pub(crate) fn load(&mut self, key: &[u8], newest: V) {
-        if self.number(key).is_some() {
+    pub(crate) fn load(&mut self, hash: u64, key: &[u8], newest: V) {
+        if self.number(hash, key).is_some() {
             return;
         }
         let is_live = !newest.is_tombstone();
@@ -232,13 +217,13 @@ impl<V: Version> Memtable<V> {
         self.version_count += 1;
         self.len += history.heap_len();
         self.live_count += u64::from(is_live);
-        self.add(Slot::new(Bytes::copy_from_slice(key), history, base));
+        self.add(hash, Slot::new(Key::new(key), history, base));
     }
 
     /// Puts others in the place of versions of a key where `change` has one; they keep sequence,
     /// weight and reference.
     pub(crate) fn amend(&mut self, key: &[u8], change: &mut dyn FnMut(&V) -> Option<V>) {
-        let Some(number) = self.number(key) else { return };
+        let Some(number) = self.number(self.hash(key), key) else { return };
         let slot = self.slot_mut(number);
         let before = slot.history.heap_len();
         slot.history.amend(change);
@@ -247,147 +232,33 @@ impl<V: Version> Memtable<V> {
     }
 
     fn remove(&mut self, number: u32) {
+        let slot = self.slots.get(number as usize).and_then(Option::as_ref);
+        if let Some(hash) = slot.map(|slot| self.hash(&slot.key)) {
+            self.remove_hashed(hash, number);
+        }
+    }
+
+    fn remove_hashed(&mut self, hash: u64, number: u32) {
         let Some(slot) = self.slots.get_mut(number as usize).and_then(Option::take) else { return };
-        if slot.ordered {
+        if slot.order == self.order_number {
             self.order.remove(&slot.key);
         }
-        self.by_key.remove(self.hash(&slot.key), number);
+        self.by_key.remove(short_hash(hash), number);
         let is_named = slot.dirty || slot.newest_sequence() > self.flushed;
         if is_named {
             self.limbo.push(number)
         } else {
             self.free.push(number)
         }
-        self.len = self.len.saturating_sub(2 * slot.key.len() + SLOT_OVERHEAD);
+        self.len = self.len.saturating_sub(slot_len(&slot.key));
         self.len = self.len.saturating_sub(slot.history.heap_len());
         self.version_count -= slot.history.versions().len() as u64;
         self.live_count -= u64::from(!slot.history.newest().is_tombstone());
     }
 
-    /// Calls `each` with every key of a range in order until it says stop. The ordered index
-    /// must be up to date.
-    pub(crate) fn walk<'a>(
-        &'a self,
-        bounds: Bounds<'_>,
-        mut each: impl FnMut(&'a Slot<V>) -> bool,
-    ) {
-        if is_empty_range(&bounds) {
-            return;
-        }
-        let mut keys = self.order.range(bounds);
-        while let Some((_, number)) = keys.step() {
-            if !each(self.slot(*number)) {
-                return;
-            }
-        }
-    }
-
-    /// The last key of a range.
-    pub(crate) fn last(&self, bounds: Bounds<'_>) -> Option<&Slot<V>> {
-        if is_empty_range(&bounds) {
-            return None;
-        }
-        let mut keys = self.order.range(bounds);
-        keys.step_back().map(|(_, number)| self.slot(*number))
-    }
-
-    /// How many keys of a range exist, when that is known without looking at each. O(log n).
-    pub(crate) fn quick_count(&self, bounds: Bounds<'_>) -> Option<u64> {
-        if !self.complete {
-            return None;
-        }
-        if is_empty_range(&bounds) {
-            return Some(0);
-        }
-        if bounds == (Bound::Unbounded, Bound::Unbounded) {
-            return Some(self.live_count);
-        }
-        let no_tombstones = self.live_count == self.by_key.len() as u64;
-        no_tombstones.then(|| self.order.count(bounds) as u64)
-    }
-
-    /// How many more keys of a range exist than the tables know. O(unflushed keys).
-    pub(crate) fn unflushed_weight(&self, bounds: Bounds<'_>) -> i64 {
-        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
-        let dirty = self.dirty.iter().filter_map(slot);
-        let flushing = self.flushing.iter().filter_map(slot).filter(|slot| !slot.dirty);
-        let within = |slot: &&Slot<V>| contains(&bounds, &slot.key);
-        dirty.chain(flushing).filter(within).map(Slot::weight).sum()
-    }
-
-    /// Begins a flush: the keys that have changes up to now, in order.
-    pub(crate) fn begin_flush(&mut self) -> Vec<Bytes> {
-        debug_assert!(self.flushing.is_empty(), "one flush at a time");
-        self.flushing = std::mem::take(&mut self.dirty);
-        self.flushing_limbo = std::mem::take(&mut self.limbo);
-        self.dirty_len = 0;
-        let mut keys = Vec::with_capacity(self.flushing.len());
-        for number in &self.flushing {
-            let slot = self.slots.get_mut(*number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            slot.dirty = false;
-            if slot.base == Base::Absent {
-                slot.base = Base::Unknown;
-            }
-            keys.push(slot.key.clone());
-        }
-        keys.sort_unstable();
-        keys
-    }
-
-    /// Takes a flush back that failed.
-    pub(crate) fn abandon_flush(&mut self) {
-        for number in std::mem::take(&mut self.flushing) {
-            let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-            let Some(slot) = slot else { continue };
-            if slot.base == Base::Unknown {
-                slot.base = Base::Absent;
-            }
-            self.dirty_len += slot.history.heap_len();
-            self.mark(number);
-        }
-        self.free.append(&mut self.flushing_limbo);
-    }
-
-    /// Ends a flush: all changes up to a sequence are in tables now. `written` has for each key
-    /// that was written whether its newest version there is a tombstone.
-    pub(crate) fn end_flush(&mut self, written: &[(Bytes, bool)], sequence: u64) {
-        for (key, is_tombstone) in written {
-            let Some(number) = self.number(key) else { continue };
-            self.slot_mut(number).base = if *is_tombstone { Base::Dead } else { Base::Live };
-        }
-        self.flushed = sequence;
-        for number in std::mem::take(&mut self.flushing) {
-            self.settle(number, sequence);
-        }
-        self.free.append(&mut self.flushing_limbo);
-    }
-
-    /// What of a key need not stay in memory once the tables have its changes.
-    fn settle(&mut self, number: u32, sequence: u64) {
-        let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
-        let Some(slot) = slot else { return };
-        if slot.base == Base::Unknown {
-            slot.base = Base::Absent;
-        }
-        let newest = slot.history.newest();
-        let is_flushed = newest.sequence() <= sequence;
-        if is_flushed && newest.is_tombstone() && newest.sequence() <= self.oldest {
-            // It was kept only until the tables know that it is gone.
-            self.remove(number);
-        } else if is_flushed && slot.history.versions().len() > VERSIONS_KEPT {
-            let before = slot.history.heap_len();
-            let gone = slot.history.keep_newest();
-            slot.partial = true;
-            let freed = before - slot.history.heap_len();
-            self.len = self.len.saturating_sub(freed);
-            self.version_count -= gone as u64;
-        }
-    }
-
     /// Lets go of up to `count` keys that tables have too, until the budget holds; `gone` is
-    /// told their newest versions.
-    pub(crate) fn evict(&mut self, budget: usize, count: usize, mut gone: impl FnMut(&[u8], &V)) {
+    /// told their hashes and newest versions.
+    pub(crate) fn evict(&mut self, budget: usize, count: usize, mut gone: impl FnMut(u64, &V)) {
         let mut looked = 0;
         let mut evicted = 0;
         while self.len > budget && evicted < count && looked < 4 * count && !self.slots.is_empty() {
@@ -397,10 +268,11 @@ impl<V: Version> Memtable<V> {
             if slot.dirty || slot.newest_sequence() > self.flushed || slot.take_used() {
                 continue;
             }
-            gone(&slot.key, slot.history.newest());
+            let hash = self.hash(&slot.key);
+            gone(hash, slot.history.newest());
             self.complete = false;
             let number = u32::try_from(self.hand).expect("slots are numbered so");
-            self.remove(number);
+            self.remove_hashed(hash, number);
             evicted += 1;
         }
     }
@@ -448,22 +320,12 @@ impl<V: Version> Memtable<V> {
 
     /// Forgets all keys of a range.
     pub(crate) fn forget(&mut self, bounds: Bounds<'_>) {
-        self.bring_into_order();
-        let mut numbers = Vec::new();
-        if !is_empty_range(&bounds) {
-            let mut keys = self.order.range(bounds);
-            while let Some((_, number)) = keys.step() {
-                numbers.push(*number);
+        for index in 0..self.slots.len() {
+            let slot = self.slots.get(index).and_then(Option::as_ref);
+            if slot.is_some_and(|slot| contains(&bounds, &slot.key)) {
+                self.remove(u32::try_from(index).expect("slots are numbered so"));
             }
         }
-        numbers.into_iter().for_each(|number| self.remove(number));
-    }
-
-    /// The least reference of all keys with versions that are not in tables.
-    pub(crate) fn least_reference(&self) -> Option<u64> {
-        let slot = |number: &u32| self.slots.get(*number as usize).and_then(Option::as_ref);
-        let unflushed = self.dirty.iter().chain(&self.flushing).filter_map(slot);
-        unflushed.flat_map(|slot| slot.history.versions()).map(Version::reference).min()
     }
 }
 

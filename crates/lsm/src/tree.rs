@@ -57,6 +57,8 @@ pub struct Tree<V> {
     cache: Arc<BlockCache>,
     codecs: CodecRegistry,
     memtable: RwLock<Memtable<V>>,
+    /// Of the hashes of keys, so that chosen keys cannot collide.
+    seed: u64,
     hot: Option<Hot<V>>,
     /// As memory says them, to be looked at without its lock.
     memory_len: AtomicUsize,
@@ -146,6 +148,13 @@ impl<V: Version> Tree<V> {
         self.memtable.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The hash of a key under a seed that each opening chooses: the one that memory and the
+    /// index of places use, so that it is computed once.
+    #[must_use]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        cairn_index::key_hash_seeded(self.seed, key)
+    }
+
     /// Memory with its ordered index up to date.
     fn memtable_in_order(&self) -> RwLockReadGuard<'_, Memtable<V>> {
         if !self.memtable().is_ordered() {
@@ -189,7 +198,7 @@ impl<V: Version> Tree<V> {
         let mut newer = Vec::new();
         {
             let memtable = self.memtable();
-            match memtable.get(key) {
+            match memtable.get(self.hash(key), key) {
                 Some(slot) if !slot.partial => return Ok(slot.history.versions().to_vec()),
                 Some(slot) => newer.extend_from_slice(slot.history.versions()),
                 None if memtable.is_complete() => return Ok(Vec::new()),

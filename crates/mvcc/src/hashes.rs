@@ -12,11 +12,12 @@ pub(crate) struct Hashes {
     by_place: Vec<(usize, PayloadHash)>,
 }
 
-impl Hashes {
-    pub(crate) fn of_put(put: &Put) -> Self {
-        Self::of_puts(std::iter::once(put))
-    }
+/// The hash of one put's value; of nothing where the value is to stay.
+pub(crate) fn of_put(put: &Put) -> Option<PayloadHash> {
+    (!put.ignore_value).then(|| cairn_codec::hash::payload(&put.value))
+}
 
+impl Hashes {
     pub(crate) fn of_puts<'p>(puts: impl IntoIterator<Item = &'p Put>) -> Self {
         let mut hashes = Self::default();
         puts.into_iter().for_each(|put| hashes.add(put));
@@ -35,9 +36,7 @@ impl Hashes {
     }
 
     fn add(&mut self, put: &Put) {
-        if !put.ignore_value {
-            self.by_place.push((place(put), cairn_codec::hash::payload(&put.value)));
-        }
+        self.by_place.extend(of_put(put).map(|hash| (place(put), hash)));
     }
 
     fn add_txn(&mut self, txn: &Txn) {
@@ -50,11 +49,10 @@ impl Hashes {
         }
     }
 
-    /// The hash of a put's value: known, or computed now.
-    pub(crate) fn get(&self, put: &Put) -> PayloadHash {
+    /// The hash of a put's value, if it is known.
+    pub(crate) fn get(&self, put: &Put) -> Option<PayloadHash> {
         let found = self.by_place.binary_search_by_key(&place(put), |(place, _)| *place);
-        let known = found.ok().and_then(|at| self.by_place.get(at)).map(|(_, hash)| *hash);
-        known.unwrap_or_else(|| cairn_codec::hash::payload(&put.value))
+        found.ok().and_then(|at| self.by_place.get(at)).map(|(_, hash)| *hash)
     }
 }
 

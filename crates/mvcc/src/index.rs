@@ -3,6 +3,7 @@
 //!
 //! A key of the ordered store is the number of the keyspace (4 bytes, big-endian) and the key.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -84,11 +85,23 @@ fn after_space(space: StreamId) -> Option<Vec<u8>> {
 }
 
 /// What a writer found of a key's newest version.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Before {
     /// The lease that the key had.
     pub(crate) lease: LeaseId,
     tree: cairn_lsm::Before,
+}
+
+impl Before {
+    /// The key's [`Index::hash`].
+    pub(crate) fn hash(&self) -> u64 {
+        self.tree.hash()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_hash(hash: u64) -> Self {
+        Self { lease: LeaseId::NONE, tree: cairn_lsm::Before::of_new(hash) }
+    }
 }
 
 impl Index {
@@ -99,6 +112,11 @@ impl Index {
 
     fn anchors(&self) -> MutexGuard<'_, Anchors> {
         self.anchors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hash of a key, seeded for this opening.
+    pub(crate) fn hash(&self, space: StreamId, key: &[u8]) -> u64 {
+        with_key(space, key, |key| self.tree.hash(key))
     }
 
     /// Calls `look` with the version of a key that a reader at `revision` sees.
@@ -186,9 +204,9 @@ impl Index {
         space: StreamId,
         range: &Range,
         revision: u64,
-        each: impl FnMut(&[u8], &Version) -> bool,
+        mut each: impl FnMut(&[u8], &Version) -> bool,
     ) -> Result<()> {
-        self.walk_from(space, range, None, revision, each)
+        self.walk_from(space, range, None, revision, |key, version| each(key, &version))
     }
 
     /// As [`walk`](Self::walk), from the first key after `after` on.
@@ -198,11 +216,11 @@ impl Index {
         range: &Range,
         after: Option<&[u8]>,
         revision: u64,
-        mut each: impl FnMut(&[u8], &Version) -> bool,
+        mut each: impl FnMut(&[u8], Cow<'_, Version>) -> bool,
     ) -> Result<()> {
         if range.is_single() && after.is_none() {
             if let Some(version) = self.version(space, &range.key, revision)? {
-                each(&range.key, &version);
+                each(&range.key, Cow::Owned(version));
             }
             return Ok(());
         }

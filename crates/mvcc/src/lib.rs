@@ -50,6 +50,7 @@ mod overlay;
 mod plan;
 mod range;
 mod read;
+mod recent;
 mod record;
 mod records;
 mod request;

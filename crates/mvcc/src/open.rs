@@ -17,6 +17,7 @@ use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::Leases;
 use crate::maintain::{Maintenance, fits};
 use crate::notes::Notes;
+use crate::recent::OpenCount;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::records::LogRecords;
 use crate::store::{Shared, WriteState};
@@ -55,9 +56,7 @@ impl Store {
         sealer: Option<Arc<dyn ValueSealer>>,
     ) -> Result<Self> {
         let (mut tree, opened) = open_tables(&log, &options)?;
-        let mut seed = [0; 8];
-        log.rng().fill(&mut seed);
-        tree.remember_places(u64::from_le_bytes(seed), Arc::new(LogRecords(log.clone())));
+        tree.remember_places(Arc::new(LogRecords(log.clone())));
         tree.redact_by(erased.clone());
         let notes = match opened.position.lsn {
             0 => Notes { current: FIRST_REVISION, ..Notes::default() },
@@ -83,6 +82,7 @@ impl Store {
             leases: Mutex::new(notes.leases),
             maintenance: Maintenance::default(),
             cleaning: Cleaning::new(log.clock().clone(), options.background_rate),
+            open: OpenCount::default(),
             turn: Turn::default(),
             published: AtomicU64::new(notes.current),
             oldest: AtomicU64::new(notes.oldest),
@@ -191,8 +191,7 @@ impl Store {
         state.applied = position;
         state.last_change = last_change;
         // What was replayed is not in the list of recent changes.
-        state.recent.clear();
-        state.recent_after = current;
+        state.recent.start_after(current);
         self.shared.oldest.fetch_max(oldest, Ordering::AcqRel);
         Ok(more)
     }

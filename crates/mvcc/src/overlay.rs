@@ -1,6 +1,8 @@
 //! What a transaction has changed so far, laid over the index so that it reads its own writes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::Bytes;
 use cairn_types::{PayloadHash, StreamId};
@@ -18,7 +20,7 @@ pub(crate) struct Planned {
     /// `None` deletes.
     pub(crate) value: Option<(Bytes, PayloadHash)>,
     /// What is logged in the value's place when it is sealed.
-    pub(crate) sealed: Option<(Bytes, PayloadHash)>,
+    pub(crate) sealed: Option<Box<(Bytes, PayloadHash)>>,
     pub(crate) create: u64,
     pub(crate) version: u64,
     pub(crate) lease: LeaseId,
@@ -28,7 +30,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// What is logged.
     pub(crate) fn stored(&self) -> Option<&(Bytes, PayloadHash)> {
-        self.sealed.as_ref().or(self.value.as_ref())
+        self.sealed.as_deref().or(self.value.as_ref())
     }
 }
 
@@ -40,8 +42,29 @@ const FEW: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
     changes: Vec<Planned>,
-    /// Filled once there are more than [`FEW`].
-    by_key: HashMap<(StreamId, Bytes), usize>,
+    /// Filled once there are more than [`FEW`]: the first change of each hash.
+    by_hash: HashMap<u64, usize, BuildHasherDefault<Unchanged>>,
+    /// Changes of other keys with the same hash.
+    collided: Vec<usize>,
+    mapped: usize,
+}
+
+/// Hashes of keys are hashes already.
+#[derive(Debug, Default)]
+struct Unchanged(u64);
+
+impl Hasher for Unchanged {
+    fn write(&mut self, _: &[u8]) {
+        debug_assert!(false, "keys of the map are numbers");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Overlay {
@@ -53,21 +76,31 @@ impl Overlay {
         &self.changes
     }
 
-    pub(crate) fn get(&self, space: StreamId, key: &Bytes) -> Option<&Planned> {
+    /// The change of a key, whose hash is [`Index::hash`]'s.
+    pub(crate) fn get(&self, hash: u64, space: StreamId, key: &Bytes) -> Option<&Planned> {
+        let is_it = |change: &&Planned| change.space == space && change.key == *key;
         if self.changes.len() <= FEW {
-            return self.changes.iter().rev().find(|c| c.space == space && c.key == *key);
+            return self.changes.iter().rev().find(is_it);
         }
-        let place = self.by_key.get(&(space, key.clone()))?;
-        self.changes.get(*place)
+        let first = self.changes.get(*self.by_hash.get(&hash)?);
+        let others = self.collided.iter().filter_map(|place| self.changes.get(*place));
+        first.into_iter().chain(others).find(is_it)
     }
 
     pub(crate) fn push(&mut self, change: Planned) {
         self.changes.push(change);
-        if self.changes.len() > FEW {
-            for (place, change) in self.changes.iter().enumerate().skip(self.by_key.len()) {
-                self.by_key.insert((change.space, change.key.clone()), place);
+        if self.changes.len() <= FEW {
+            return;
+        }
+        for (place, change) in self.changes.iter().enumerate().skip(self.mapped) {
+            match self.by_hash.entry(change.before.hash()) {
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
+                Entry::Occupied(_) => self.collided.push(place),
             }
         }
+        self.mapped = self.changes.len();
     }
 
     /// The changes of a range in order of their keys.
@@ -152,7 +185,9 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Whether a key exists.
     pub(crate) fn has(&self, space: StreamId, key: &Bytes) -> Result<bool> {
-        if let Some(change) = self.overlay.and_then(|overlay| overlay.get(space, key)) {
+        if let Some(overlay) = self.overlay
+            && let Some(change) = overlay.get(self.index.hash(space, key), space, key)
+        {
             return Ok(change.version != 0);
         }
         self.index.with_version(space, key, self.revision, |version| version.is_some())
@@ -195,5 +230,34 @@ impl<'a> View<'a> {
             go_on = seen(change).is_none_or(|(key, seen)| each(key, seen));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_the_same_hash_are_told_apart() {
+        let mut overlay = Overlay::default();
+        let space = StreamId::new(3);
+        let key = |n: usize| Bytes::from(format!("k{n}"));
+        for n in 0..40 {
+            assert!(overlay.get(n as u64 % 5, space, &key(n)).is_none());
+            overlay.push(Planned {
+                space,
+                key: key(n),
+                value: None,
+                sealed: None,
+                create: n as u64,
+                version: 0,
+                lease: LeaseId::NONE,
+                before: Before::with_hash(n as u64 % 5),
+            });
+            for at in 0..=n {
+                let found = overlay.get(at as u64 % 5, space, &key(at)).expect("it is there");
+                assert_eq!(found.create, at as u64);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use cairn_codec::{Draft, Facts, RecordDraft, RecordKind, SequenceRule};
-use cairn_types::{StreamId, limits};
+use cairn_types::{PayloadHash, StreamId, limits};
 
 use crate::hashes::Hashes;
 use crate::key_value::LeaseId;
@@ -11,9 +11,9 @@ use crate::lease::Leases;
 use crate::overlay::{Overlay, Planned, Seen, View};
 use crate::range::{check_request, collect, finish};
 use crate::read::Values;
+use crate::recent::Recents;
 use crate::record::{CompactionRecord, LeaseRecord};
 use crate::request::{DeleteRange, Put, RangeRequest};
-use crate::store::RecentChanges;
 use crate::txn::{DeleteResponse, PutResponse};
 use crate::{Error, RangeResponse, Result};
 
@@ -26,7 +26,7 @@ pub struct Planner<'a> {
     /// Newest revision, whether readers see it yet or not.
     pub(crate) base: u64,
     pub(crate) oldest: u64,
-    pub(crate) recent: RecentChanges<'a>,
+    pub(crate) recent: &'a Recents,
     pub(crate) hashes: Hashes,
     pub(crate) overlay: Overlay,
     pub(crate) lease_records: Vec<LeaseRecord>,
@@ -131,10 +131,14 @@ impl Planner<'_> {
     /// As the kinds say; [`Error::Erased`] when an erased value is to be kept;
     /// [`Error::DuplicateKey`] when this transaction changed the key already.
     pub fn put(&mut self, put: &Put) -> Result<PutResponse> {
-        self.check_put(put)?;
-        if self.overlay.get(put.space, &put.key).is_some() {
-            return Err(Error::DuplicateKey { key: put.key.clone() });
-        }
+        let hash = self.hashes.get(put);
+        self.take_put(put.clone(), hash)
+    }
+
+    /// As [`put`](Self::put) for a put that is given away, with the hash of its value if that is
+    /// known.
+    pub(crate) fn take_put(&mut self, put: Put, hash: Option<PayloadHash>) -> Result<PutResponse> {
+        self.check_put(&put)?;
         let revision = self.revision();
         let wants_previous = put.prev_kv || put.ignore_value;
         let (found, before) = self.index.prepare(put.space, &put.key, |newest| {
@@ -142,6 +146,9 @@ impl Planner<'_> {
             let candidate = wants_previous.then(|| seen.to_candidate(&put.key));
             Some((seen.create(), seen.version() + 1, candidate))
         })?;
+        if self.overlay.get(before.hash(), put.space, &put.key).is_some() {
+            return Err(Error::DuplicateKey { key: put.key.clone() });
+        }
         let (create, version, candidate) = found.unwrap_or((revision, 1, None));
         let previous =
             candidate.map(|found| self.values.resolve(put.space, found, true)).transpose()?;
@@ -151,7 +158,10 @@ impl Planner<'_> {
                 let hash = cairn_codec::hash::payload(&value);
                 (value, hash)
             }
-            _ => (put.value.clone(), self.hashes.get(put)),
+            _ => {
+                let hash = hash.unwrap_or_else(|| cairn_codec::hash::payload(&put.value));
+                (put.value, hash)
+            }
         };
         let sealer = self.values.sealer.filter(|sealer| sealer.seals(put.space));
         let sealed = match sealer {
@@ -159,12 +169,12 @@ impl Planner<'_> {
             Some(sealer) => {
                 let sealed = sealer.seal(put.space, &put.key, &value.0)?;
                 let hash = cairn_codec::hash::payload(&sealed);
-                Some((sealed, hash))
+                Some(Box::new((sealed, hash)))
             }
         };
         self.overlay.push(Planned {
             space: put.space,
-            key: put.key.clone(),
+            key: put.key,
             value: Some(value),
             sealed,
             create,

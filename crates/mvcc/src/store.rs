@@ -11,7 +11,7 @@ use cairn_types::{Lsn, StreamId};
 
 use crate::clean::Cleaning;
 use crate::erased::Erased;
-use crate::hashes::Hashes;
+use crate::hashes::{self, Hashes};
 use crate::index::Index;
 use crate::key_value::{LeaseId, Place, Version, place_of};
 use crate::lease::{LeaseInfo, LeaseRestart, Leases};
@@ -19,6 +19,7 @@ use crate::maintain::{Keeper, Maintenance};
 use crate::overlay::Overlay;
 use crate::plan::Planner;
 use crate::read::Values;
+use crate::recent::{OpenCount, Recents};
 use crate::record::LeaseRecord;
 use crate::request::{DeleteRange, Put, Range, RangeRequest, Txn};
 use crate::turn::Turn;
@@ -74,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) cleaning: Cleaning,
     pub(crate) leases: Mutex<Leases>,
     pub(crate) turn: Turn,
+    /// Interactive transactions.
+    pub(crate) open: OpenCount,
     /// What readers see.
     pub(crate) published: AtomicU64,
     /// Oldest revision that can be read.
@@ -95,30 +98,9 @@ pub(crate) struct WriteState {
     pub(crate) last_change: Option<Lsn>,
     /// Values that the log does not show yet.
     pub(crate) unpublished: VecDeque<(Lsn, Bytes)>,
-    /// Recent changes, for checking what transactions rest on.
-    pub(crate) recent: VecDeque<Recent>,
-    /// All changes after this revision are in `recent`.
-    pub(crate) recent_after: u64,
+    /// For checking what transactions rest on.
+    pub(crate) recent: Recents,
 }
-
-/// A recent change.
-#[derive(Debug, Clone)]
-pub(crate) struct Recent {
-    pub(crate) revision: u64,
-    pub(crate) space: StreamId,
-    pub(crate) key: Bytes,
-}
-
-/// The recent changes as a transaction's check sees them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RecentChanges<'a> {
-    pub(crate) list: &'a VecDeque<Recent>,
-    /// Everything after this revision is in the list.
-    pub(crate) after: u64,
-}
-
-/// Changes that are remembered for checking transactions.
-const RECENT_MAX: usize = 65_536;
 
 /// A write that has its place in the log but may not be durable.
 #[derive(Debug)]
@@ -188,23 +170,19 @@ impl Store {
     /// [`Error::LeaseNotFound`](crate::Error::LeaseNotFound), [`Error::KeyNotFound`](crate::Error::KeyNotFound) and others as the put's fields say; the
     /// log's.
     pub fn put(&self, put: Put) -> Result<PutResponse> {
-        let hashes = Hashes::of_put(&put);
-        self.write(|planner| {
-            planner.hashes = hashes;
-            planner.put(&put)
-        })
+        let hash = hashes::of_put(&put);
+        self.write(|planner| planner.take_put(put, hash))
     }
 
     /// Writes many keys in one revision, and returns it.
     ///
     /// # Errors
     /// As [`put`](Self::put); [`Error::DuplicateKey`](crate::Error::DuplicateKey) for a key that comes twice.
-    pub fn put_all(&self, puts: &[Put]) -> Result<u64> {
-        let hashes = Hashes::of_puts(puts);
+    pub fn put_all(&self, puts: Vec<Put>) -> Result<u64> {
+        let hashes: Vec<_> = puts.iter().map(hashes::of_put).collect();
         self.write(|planner| {
-            planner.hashes = hashes;
-            for put in puts {
-                planner.put(put)?;
+            for (put, hash) in puts.into_iter().zip(hashes) {
+                planner.take_put(put, hash)?;
             }
             Ok(planner.answer_revision())
         })
@@ -261,7 +239,7 @@ impl Store {
             values: Values { unpublished: Some(&state.unpublished), ..self.values() },
             base: state.current,
             oldest: self.compact_revision(),
-            recent: RecentChanges { list: &state.recent, after: state.recent_after },
+            recent: &state.recent,
             hashes: Hashes::default(),
             overlay: Overlay::default(),
             lease_records: Vec::new(),
@@ -322,7 +300,7 @@ impl Store {
                 };
                 self.index().insert(change.space, &change.key, version, change.before);
                 leases.move_key(change.space, &change.key, change.before.lease, change.lease);
-                remember(state, main, change.space, &change.key);
+                state.recent.note(main, change.space, &change.key, &self.shared.open);
                 lsn += 1;
             }
             state.current = main;
@@ -425,15 +403,5 @@ impl Store {
         self.shared.cleaning.note_gone(space);
         // After: whoever sees the number sees the keys gone.
         self.shared.forgotten.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// Notes a change for the checking of transactions.
-pub(crate) fn remember(state: &mut WriteState, revision: u64, space: StreamId, key: &Bytes) {
-    state.recent.push_back(Recent { revision, space, key: key.clone() });
-    while state.recent.len() > RECENT_MAX {
-        if let Some(forgotten) = state.recent.pop_front() {
-            state.recent_after = forgotten.revision;
-        }
     }
 }

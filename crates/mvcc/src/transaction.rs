@@ -8,6 +8,7 @@ use cairn_types::StreamId;
 
 use crate::hashes::Hashes;
 use crate::plan::Planner;
+use crate::recent::Open;
 use crate::request::{DeleteRange, Put, Range, RangeRequest};
 use crate::{Error, KeyValue, LeaseId, Result, Store, Submitted};
 
@@ -42,6 +43,8 @@ pub struct Transaction {
     snapshot: u64,
     work: Work,
     savepoints: Vec<Work>,
+    #[expect(dead_code, reason = "held for its drop")]
+    open: Open,
 }
 
 impl Store {
@@ -49,6 +52,8 @@ impl Store {
     #[must_use]
     pub fn begin(&self, isolation: Isolation) -> Transaction {
         Transaction {
+            // Before the snapshot is chosen.
+            open: self.shared.open.open(),
             store: self.clone(),
             isolation,
             snapshot: self.revision(),
@@ -247,12 +252,8 @@ impl Transaction {
 
     /// Refuses the commit when what it rests on has changed.
     fn check(&self, planner: &Planner<'_>) -> Result<()> {
-        let recent = planner.recent;
-        if recent.after <= self.snapshot {
-            for change in recent.list.iter().rev() {
-                if change.revision <= self.snapshot {
-                    break;
-                }
+        if let Some(changes) = planner.recent.since(self.snapshot) {
+            for change in changes {
                 if self.rests_on(change.space, &change.key) {
                     let (key, revision) = (change.key.clone(), change.revision);
                     return Err(Error::Conflict { key, revision });

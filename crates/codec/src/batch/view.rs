@@ -159,6 +159,48 @@ impl StatementCursor {
         Ok(record)
     }
 
+    /// Goes on to the next record without making anything of this one but what that may refer to:
+    /// whether the rest of it is in canonical form is not looked at.
+    fn pass(&mut self, header: &BatchHeader, statements: &[u8]) -> Result<()> {
+        if self.index.is_multiple_of(RESTART_INTERVAL) {
+            self.previous = None;
+        }
+        let rest = statements.get(self.offset..).ok_or_else(cut_short)?;
+        let (&[_, presence], mut rest) = rest.split_first_chunk::<2>().ok_or_else(cut_short)?;
+        self.index += 1;
+        if presence == DROPPED {
+            take_hash(&mut rest)?;
+            self.offset = statements.len() - rest.len();
+            self.previous = None;
+            return Ok(());
+        }
+        let (stream, sequence) = self.read_sequence(presence, &mut rest)?;
+        if presence & SAME_TIME == 0 {
+            pass_number(&mut rest)?;
+        }
+        let payload_len = take(&mut rest)?;
+        if presence & HAS_KEY != 0 {
+            let len = usize::try_from(take(&mut rest)?).map_err(|_| cut_short())?;
+            rest = rest.split_at_checked(len).ok_or_else(cut_short)?.1;
+        }
+        if presence & HAS_FACTS != 0 {
+            pass_number(&mut rest)?;
+            pass_number(&mut rest)?;
+            pass_number(&mut rest)?;
+        }
+        if presence & ERASED != 0 {
+            take_hash(&mut rest)?;
+        } else {
+            let limit = u64::from(header.raw_len);
+            let end = (self.payload_offset as u64).checked_add(payload_len);
+            let end = end.filter(|end| *end <= limit).ok_or_else(cut_short)?;
+            self.payload_offset = usize::try_from(end).map_err(|_| cut_short())?;
+        }
+        self.offset = statements.len() - rest.len();
+        self.previous = Some(Previous { stream, sequence });
+        Ok(())
+    }
+
     /// Stream, sequence, time.
     fn read_place(
         &self,
@@ -167,27 +209,31 @@ impl StatementCursor {
         record: &mut RecordView<'_>,
         rest: &mut &[u8],
     ) -> Result<()> {
-        record.stream = if presence & SAME_STREAM != 0 {
-            self.previous.ok_or_else(dangling)?.stream
-        } else {
-            let number = u32::try_from(take(rest)?).map_err(|_| dangling())?;
-            StreamId::new(number)
-        };
-        record.sequence = if presence & NEXT_SEQUENCE != 0 {
-            let before = self.previous.ok_or_else(dangling)?;
-            if before.stream != record.stream {
-                return Err(dangling());
-            }
-            before.sequence.checked_add(1).ok_or_else(dangling)?
-        } else {
-            take(rest)?
-        };
+        (record.stream, record.sequence) = self.read_sequence(presence, rest)?;
         if presence & SAME_TIME == 0 {
             let delta = varint::unzigzag(take(rest)?);
             let at = header.commit_time.as_micros().wrapping_add(delta);
             record.timestamp = Timestamp::from_micros(at);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn read_sequence(&self, presence: u8, rest: &mut &[u8]) -> Result<(StreamId, u64)> {
+        let stream = if presence & SAME_STREAM != 0 {
+            self.previous.ok_or_else(dangling)?.stream
+        } else {
+            let number = u32::try_from(take(rest)?).map_err(|_| dangling())?;
+            StreamId::new(number)
+        };
+        if presence & NEXT_SEQUENCE == 0 {
+            return Ok((stream, take(rest)?));
+        }
+        let before = self.previous.ok_or_else(dangling)?;
+        if before.stream != stream {
+            return Err(dangling());
+        }
+        Ok((stream, before.sequence.checked_add(1).ok_or_else(dangling)?))
     }
 
     /// Payload, key, facts.
@@ -243,6 +289,12 @@ fn dangling() -> Error {
 fn take(rest: &mut &[u8]) -> Result<u64> {
     let Some(value) = varint::take(rest) else { return Err(Error::NonCanonical("varint")) };
     Ok(value)
+}
+
+fn pass_number(rest: &mut &[u8]) -> Result<()> {
+    let last = rest.iter().take(10).position(|byte| *byte < 0x80);
+    *rest = last.and_then(|last| rest.get(last + 1..)).ok_or(Error::NonCanonical("varint"))?;
+    Ok(())
 }
 
 fn take_hash(rest: &mut &[u8]) -> Result<[u8; 32]> {
@@ -311,7 +363,7 @@ impl<'a> BatchView<'a> {
             cursor.index = entry * RESTART_INTERVAL;
         }
         while cursor.index < index {
-            cursor.read(self.header, self.statements)?;
+            cursor.pass(self.header, self.statements)?;
         }
         Ok(cursor)
     }

@@ -116,7 +116,7 @@ impl Keyspace {
         let puts: Vec<Put> =
             pairs.into_iter().map(|(key, value)| Put::new(self.stream, key, value)).collect();
         self.engine.shared.figures.key_writes.increment(1);
-        Ok(self.engine.keys().put_all(&puts)?)
+        Ok(self.engine.keys().put_all(puts)?)
     }
 
     /// Deletes a key.

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-
-use super::History;
+use super::{History, Key};
 use crate::entry::Version;
 
 /// What the tables say of a key.
@@ -32,22 +30,22 @@ pub(crate) enum Look<'a, V> {
 /// A key with its newest versions, at least all that the tables do not have.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
-    pub(crate) key: Bytes,
+    pub(crate) key: Key,
     pub(crate) history: History<V>,
     pub(crate) base: Base,
     /// Has changes that no flush has begun to write.
     pub(crate) dirty: bool,
     /// Older versions may be in tables.
     pub(crate) partial: bool,
-    /// The ordered index knows it.
-    pub(crate) ordered: bool,
+    /// The order that knows it, by its number; 0 for none.
+    pub(crate) order: u32,
     used: AtomicBool,
 }
 
 impl<V: Version> Slot<V> {
-    pub(crate) fn new(key: Bytes, history: History<V>, base: Base) -> Self {
-        let (dirty, ordered, partial) = (false, false, base != Base::Absent);
-        Self { key, history, base, dirty, partial, ordered, used: AtomicBool::new(false) }
+    pub(crate) fn new(key: Key, history: History<V>, base: Base) -> Self {
+        let (dirty, partial) = (false, base != Base::Absent);
+        Self { key, history, base, dirty, partial, order: 0, used: AtomicBool::new(false) }
     }
 
     /// The newest version that is not newer than `sequence`, also a tombstone.

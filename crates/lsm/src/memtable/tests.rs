@@ -41,17 +41,19 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
     for round in 0..200 {
         for n in 0..50 {
             let key = format!("{round}/{n}");
-            memtable.insert(key.as_bytes(), Bare(next(), false), Base::Absent);
+            let hash = memtable.hash(key.as_bytes());
+            memtable.insert(hash, key.as_bytes(), Bare(next(), false), Base::Absent);
             let gone = next();
-            memtable.insert(key.as_bytes(), Bare(gone, true), Base::Absent);
+            memtable.insert(hash, key.as_bytes(), Bare(gone, true), Base::Absent);
             memtable.compact_some(0, gone, usize::MAX);
         }
         let last = next();
-        memtable.insert(b"steady", Bare(last, false), Base::Absent);
-        let keys = memtable.begin_flush();
+        let steady = memtable.hash(b"steady");
+        memtable.insert(steady, b"steady", Bare(last, false), Base::Absent);
+        let slots = memtable.begin_flush();
         // Never is everything flushed.
-        memtable.insert(b"steady", Bare(next(), false), Base::Absent);
-        let written: Vec<(Bytes, bool)> = keys.into_iter().map(|key| (key, false)).collect();
+        memtable.insert(steady, b"steady", Bare(next(), false), Base::Absent);
+        let written: Vec<(u32, bool)> = slots.into_iter().map(|(_, slot)| (slot, false)).collect();
         memtable.end_flush(&written, last);
     }
     assert!(memtable.slots.len() < 300, "{} slots for one key", memtable.slots.len());
@@ -60,11 +62,11 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
 #[test]
 fn a_flush_that_was_given_up_counts_as_changed_again() {
     let mut memtable = Memtable::new(1, 0, true);
-    memtable.insert(b"a", Bare(1, false), Base::Absent);
+    memtable.insert(memtable.hash(b"a"), b"a", Bare(1, false), Base::Absent);
     let before = memtable.dirty_len();
     memtable.begin_flush();
     assert_eq!(memtable.dirty_len(), 0);
     memtable.abandon_flush();
     assert_eq!(memtable.dirty_len(), before);
-    assert_eq!(memtable.begin_flush(), [Bytes::from_static(b"a")]);
+    assert_eq!(memtable.begin_flush(), [(Key::new(b"a"), 0)]);
 }

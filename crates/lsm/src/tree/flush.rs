@@ -1,5 +1,6 @@
 //! Writing what has changed in memory into a new table of level 0. Derived.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,14 +11,15 @@ use crate::Result;
 use crate::entry::{EntryRef, Version};
 use crate::levels::Levels;
 use crate::manifest::{Manifest, Position};
-use crate::memtable::Base;
+use crate::memtable::{Base, Key};
 use crate::table::{Table, TableBuilder};
 
 /// A flush that has begun: what is to be written is fixed, writing it may take its time.
 #[derive(Debug)]
 #[must_use = "changes stay in memory until the flush is written"]
 pub struct Flush {
-    keys: Vec<Bytes>,
+    /// The slots with changes.
+    slots: Vec<(Key, u32)>,
     sequence: u64,
     notes: Bytes,
 }
@@ -25,18 +27,55 @@ pub struct Flush {
 /// Keys copied at a time while writers wait.
 const PIECE: usize = 256;
 
-/// A key with what of it goes into the table, newest first.
-struct Changed {
-    key: Bytes,
-    base: Base,
-    versions: Vec<Raw>,
+/// What of some keys goes into the table, copied so that it can be written without the lock.
+#[derive(Default)]
+struct Copies {
+    /// Key by key, newest version first.
+    changes: Vec<Change>,
+    values: Vec<u8>,
 }
 
-struct Raw {
+struct Change {
+    /// Place of the key in its piece.
+    key: usize,
     sequence: u64,
     tombstone: bool,
+    /// What it changed in the number of keys that exist.
+    weight: i8,
     reference: u64,
-    value: Vec<u8>,
+    value: Range<usize>,
+}
+
+impl Copies {
+    /// Adds the versions of a key, newest first.
+    fn add<'v, V: Version>(
+        &mut self,
+        key: usize,
+        base: Base,
+        versions: impl Iterator<Item = &'v V>,
+    ) {
+        let mut versions = versions.peekable();
+        while let Some(version) = versions.next() {
+            let tombstone = version.is_tombstone();
+            // The oldest one is compared with what the tables know.
+            let lived = versions.peek().map_or(base == Base::Live, |before| !before.is_tombstone());
+            let start = self.values.len();
+            version.encode(&mut self.values);
+            self.changes.push(Change {
+                key,
+                sequence: version.sequence(),
+                tombstone,
+                weight: i8::from(!tombstone) - i8::from(lived),
+                reference: version.reference(),
+                value: start..self.values.len(),
+            });
+        }
+    }
+
+    fn clear(&mut self) {
+        self.changes.clear();
+        self.values.clear();
+    }
 }
 
 impl<V: Version> Tree<V> {
@@ -57,9 +96,9 @@ impl<V: Version> Tree<V> {
     /// writer calls this between writes. One flush at a time.
     pub fn begin_flush(&self, sequence: u64, notes: Bytes) -> Flush {
         let mut memtable = self.memtable_mut();
-        let keys = memtable.begin_flush();
+        let slots = memtable.begin_flush();
         self.note_lens(&memtable);
-        Flush { keys, sequence, notes }
+        Flush { slots, sequence, notes }
     }
 
     /// Gives a flush up: its changes belong to the next one.
@@ -79,7 +118,9 @@ impl<V: Version> Tree<V> {
     ///
     /// # Errors
     /// Of the file system.
-    pub fn write_flush(&self, flush: Flush, position: Position) -> Result<()> {
+    pub fn write_flush(&self, mut flush: Flush, position: Position) -> Result<()> {
+        // Here and not when it began, where writers waited.
+        flush.slots.sort_unstable();
         let outcome = self.write_table(&flush, position);
         if outcome.is_err() {
             self.take_flush_back();
@@ -89,16 +130,29 @@ impl<V: Version> Tree<V> {
 
     fn write_table(&self, flush: &Flush, position: Position) -> Result<()> {
         let mut builder = None;
-        let mut written: Vec<(Bytes, bool)> = Vec::with_capacity(flush.keys.len());
-        for piece in flush.keys.chunks(PIECE) {
-            for changed in self.copy_changes(piece, flush.sequence) {
+        let mut written: Vec<(u32, bool)> = Vec::with_capacity(flush.slots.len());
+        let mut copies = Copies::default();
+        for piece in flush.slots.chunks(PIECE) {
+            self.copy_changes(piece, flush.sequence, &mut copies);
+            let mut last = None;
+            for change in &copies.changes {
+                let (key, number) = &piece[change.key];
+                if last.replace(change.key) != Some(change.key) {
+                    written.push((*number, change.tombstone));
+                }
                 let builder = match &mut builder {
                     Some(builder) => builder,
                     none => none.insert(self.new_table()?),
                 };
-                push(builder, &changed)?;
-                let newest = changed.versions.first().is_some_and(|newest| newest.tombstone);
-                written.push((changed.key, newest));
+                builder.push(&EntryRef {
+                    key,
+                    sequence: change.sequence,
+                    tombstone: change.tombstone,
+                    weight: change.weight,
+                    reference: change.reference,
+                    value: &copies.values[change.value.clone()],
+                    owner: None,
+                })?;
             }
         }
         let built = builder.map(TableBuilder::finish).transpose()?;
@@ -137,7 +191,9 @@ impl<V: Version> Tree<V> {
         // Readers who miss a key in memory from here on find it in the new list.
         let mut memtable = self.memtable_mut();
         self.levels.store(Arc::new(Levels::new(old.generation + 1, levels)));
-        memtable.end_flush(&written, flush.sequence);
+        let order = memtable.end_flush(&written, flush.sequence);
+        drop(memtable);
+        drop(order);
         Ok(())
     }
 
@@ -150,53 +206,19 @@ impl<V: Version> Tree<V> {
         Ok(Arc::new(Table::open(&*self.vfs, &self.dir, facts, &self.codecs, &self.cache)?))
     }
 
-    fn copy_changes(&self, keys: &[Bytes], sequence: u64) -> Vec<Changed> {
+    fn copy_changes(&self, slots: &[(Key, u32)], sequence: u64, copies: &mut Copies) {
+        copies.clear();
         let memtable = self.memtable();
         let flushed = memtable.flushed();
-        let mut changes = Vec::with_capacity(keys.len());
-        for key in keys {
-            let Some(slot) = memtable.get(key) else { continue };
+        for (place, (key, number)) in slots.iter().enumerate() {
+            let Some(slot) = memtable.flushing(*number) else { continue };
+            debug_assert_eq!(slot.key, *key, "a number is not given again while it is flushed");
             let in_flush = |version: &&V| {
                 let at = version.sequence();
                 at > flushed && at <= sequence
             };
             let versions = slot.history.versions().iter().rev().filter(in_flush);
-            let versions: Vec<Raw> = versions.map(raw).collect();
-            if !versions.is_empty() {
-                changes.push(Changed { key: key.clone(), base: slot.base, versions });
-            }
+            copies.add(place, slot.base, versions);
         }
-        changes
     }
-}
-
-fn raw<V: Version>(version: &V) -> Raw {
-    let mut value = Vec::new();
-    version.encode(&mut value);
-    Raw {
-        sequence: version.sequence(),
-        tombstone: version.is_tombstone(),
-        reference: version.reference(),
-        value,
-    }
-}
-
-/// Each version weighs what it changed; the oldest is compared with what the tables know.
-fn push(builder: &mut TableBuilder, changed: &Changed) -> Result<()> {
-    for (index, version) in changed.versions.iter().enumerate() {
-        let lived = match changed.versions.get(index + 1) {
-            Some(before) => !before.tombstone,
-            None => changed.base == Base::Live,
-        };
-        builder.push(&EntryRef {
-            key: &changed.key,
-            sequence: version.sequence,
-            tombstone: version.tombstone,
-            weight: i8::from(!version.tombstone) - i8::from(lived),
-            reference: version.reference,
-            value: &version.value,
-            owner: None,
-        })?;
-    }
-    Ok(())
 }

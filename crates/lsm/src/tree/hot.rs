@@ -60,9 +60,16 @@ pub(super) struct Search {
     moves: u32,
 }
 
+impl Search {
+    pub(super) fn hash(self) -> u64 {
+        self.hash
+    }
+}
+
 impl<V: Version> Hot<V> {
-    pub(super) fn new(budget: usize, seed: u64, records: Arc<dyn Records<V>>) -> Self {
-        let index = HotIndex::new(HotConfig { budget, at_limit: AtLimit::Evict, seed });
+    /// Hashes come from outside: the index's own seed does not matter.
+    pub(super) fn new(budget: usize, records: Arc<dyn Records<V>>) -> Self {
+        let index = HotIndex::new(HotConfig { budget, at_limit: AtLimit::Evict, seed: 0 });
         Self { index, records, moves: [const { AtomicU32::new(0) }; MOVE_COUNTERS] }
     }
 
@@ -71,17 +78,22 @@ impl<V: Version> Hot<V> {
     }
 
     /// Begins a search; the memtable is looked into next.
-    pub(super) fn begin(&self, key: &[u8]) -> Search {
-        let hash = self.index.hash(key);
+    pub(super) fn begin(&self, hash: u64) -> Search {
         Search { hash, moves: self.moves_of(hash).load(Ordering::Acquire) }
     }
 
-    /// Goes on with a search after the key was not in the memtable.
-    pub(super) fn find(&self, search: Search, key: &[u8], share: bool) -> Newest<V> {
+    /// Goes on with a search after the key was not in the memtable. `share` is asked when there
+    /// is a place to look at; see [`Version::decode`] for what it says.
+    pub(super) fn find(
+        &self,
+        search: Search,
+        key: &[u8],
+        mut share: impl FnMut() -> bool,
+    ) -> Newest<V> {
         let mut found = None;
         let mut unknown = false;
         let outcome = self.index.lookup(search.hash, |place| {
-            match self.records.find(place, key, share) {
+            match self.records.find(place, key, share()) {
                 Found::Version(version) => found = Some(version),
                 Found::Other => {}
                 Found::Unknown => unknown = true,
@@ -100,10 +112,8 @@ impl<V: Version> Hot<V> {
     }
 
     /// Notes a key that leaves the memtable. Under the memtable's lock.
-    pub(super) fn add(&self, key: &[u8], newest: &V) {
-        let hash = self.index.hash(key);
-        // It is not here: this is the place of another key with the same fingerprint.
-        if self.index.upsert(hash, newest.reference(), |_| false).is_err() {
+    pub(super) fn add(&self, hash: u64, newest: &V) {
+        if self.index.insert_new(hash, newest.reference()).is_err() {
             self.index.mark_incomplete();
         }
     }
@@ -117,8 +127,7 @@ impl<V: Version> Hot<V> {
 
     /// Takes out a key that comes into the memtable, and says whether it was here. Under the
     /// memtable's lock, for writing.
-    pub(super) fn take_out(&self, key: &[u8], reference: u64) -> bool {
-        let hash = self.index.hash(key);
+    pub(super) fn take_out(&self, hash: u64, reference: u64) -> bool {
         self.moves_of(hash).fetch_add(1, Ordering::AcqRel);
         self.index.remove(hash, |known| known == reference).is_some()
     }

@@ -166,7 +166,8 @@ impl<V: Version> Tree<V> {
         let mut seed = [0; 8];
         rng.fill(&mut seed);
         let (sequence, oldest) = (manifest.sequence, manifest.oldest);
-        let memtable = Memtable::new(u64::from_le_bytes(seed), sequence, levels.is_empty());
+        let seed = u64::from_le_bytes(seed);
+        let memtable = Memtable::new(seed, sequence, levels.is_empty());
         let opened = Opened {
             position: manifest.position,
             sequence,
@@ -187,6 +188,7 @@ impl<V: Version> Tree<V> {
             cache,
             codecs,
             memtable: RwLock::new(memtable),
+            seed,
             hot: None,
             memory_len: AtomicUsize::new(0),
             dirty_len: AtomicUsize::new(0),

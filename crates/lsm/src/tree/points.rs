@@ -13,9 +13,13 @@ use crate::memtable::{Base, Look, Memtable};
 /// Keys that a promotion lets go of at most.
 const EVICT_FOR_PROMOTION: usize = 4;
 
-/// What a writer found of a key that is not in memory.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Before(Option<Place>);
+/// What a writer found of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    hash: u64,
+    /// Where its newest version is, when that is not in memory.
+    place: Option<Place>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -24,15 +28,28 @@ struct Place {
 }
 
 impl Before {
-    fn of<V: Version>(newest: Option<&V>) -> Self {
-        Self(newest.map(|newest| Place {
+    /// Of a key that does not exist, or is in memory, by its [hash](Tree::hash).
+    #[must_use]
+    pub const fn of_new(hash: u64) -> Self {
+        Self { hash, place: None }
+    }
+
+    /// The [hash](Tree::hash) of the key.
+    #[must_use]
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn of<V: Version>(hash: u64, newest: Option<&V>) -> Self {
+        let place = |newest: &V| Place {
             reference: newest.reference(),
             is_tombstone: newest.is_tombstone(),
-        }))
+        };
+        Self { hash, place: newest.map(place) }
     }
 
     fn base(self) -> Base {
-        match self.0 {
+        match self.place {
             None => Base::Absent,
             Some(Place { is_tombstone: true, .. }) => Base::Dead,
             Some(_) => Base::Live,
@@ -44,11 +61,11 @@ impl<V: Version> Tree<V> {
     /// Remembers where the newest versions of keys are that are not in memory, in
     /// [`hot_len`](super::TreeOptions::hot_len) bytes, and reads them from their records instead
     /// of from tables.
-    pub fn remember_places(&mut self, seed: u64, records: Arc<dyn Records<V>>) {
+    pub fn remember_places(&mut self, records: Arc<dyn Records<V>>) {
         if self.options.hot_len == 0 {
             return;
         }
-        let hot = Hot::new(self.options.hot_len, seed, records);
+        let hot = Hot::new(self.options.hot_len, records);
         if !self.memtable().is_complete() {
             hot.clear();
         }
@@ -66,10 +83,11 @@ impl<V: Version> Tree<V> {
         sequence: u64,
         look: impl FnOnce(Option<&V>) -> T,
     ) -> Result<T> {
-        let mut search = self.hot.as_ref().map(|hot| (hot, hot.begin(key)));
+        let hash = self.hash(key);
+        let mut search = self.hot.as_ref().map(|hot| (hot, hot.begin(hash)));
         {
             let memtable = self.memtable();
-            match memtable.get(key) {
+            match memtable.get(hash, key) {
                 Some(slot) => {
                     slot.touch();
                     if let Look::Known(found) = slot.look(sequence) {
@@ -82,20 +100,26 @@ impl<V: Version> Tree<V> {
                 None => {}
             }
         }
+        // A key that was looked for outside memory not long ago, too, is taken into it.
+        let mut is_wanted = None;
+        let mut is_wanted = || *is_wanted.get_or_insert_with(|| self.is_wanted_again(hash));
         if let Some((hot, search)) = search
-            && let Newest::Known(newest) = hot.find(search, key, true)
+            && let Newest::Known(newest) = hot.find(search, key, || !is_wanted())
             && newest.as_ref().is_none_or(|newest| newest.sequence() <= sequence)
         {
-            if newest.is_some() && self.is_wanted_again(key) {
-                self.promote_from_record(hot, search, key);
+            let answer = look(newest.as_ref());
+            if let Some(newest) = newest
+                && is_wanted()
+            {
+                self.promote_from_record(hot, hash, key, newest);
             }
-            return Ok(look(newest.as_ref()));
+            return Ok(answer);
         }
         let levels = self.levels.load();
         let found = self.read_tables(&levels, key, sequence, true)?;
         if let Some(found) = &found {
-            if self.is_wanted_again(key) {
-                self.promote(&levels, key)?;
+            if is_wanted() {
+                self.promote(&levels, hash, key)?;
             } else if let Some((hot, search)) = search {
                 self.remember(hot, search, &levels, key, sequence, found);
             }
@@ -111,9 +135,8 @@ impl<V: Version> Tree<V> {
         self.get_with(key, sequence, |version| version.cloned())
     }
 
-    /// Whether a key was looked for outside memory not long ago, too.
-    fn is_wanted_again(&self, key: &[u8]) -> bool {
-        let hash = cairn_index::key_hash(key);
+    /// Whether a key was looked for outside memory not long ago, too; notes that it was now.
+    fn is_wanted_again(&self, hash: u64) -> bool {
         let [b0, b1, b2, b3, t0, t1, t2, t3] = hash.to_le_bytes();
         let place = u32::from_le_bytes([b0, b1, b2, b3]) as usize % self.looked_for.len();
         let tag = u32::from_le_bytes([t0, t1, t2, t3]);
@@ -121,24 +144,23 @@ impl<V: Version> Tree<V> {
     }
 
     /// Takes a key into memory, if nobody is in the way.
-    fn promote(&self, levels: &Levels, key: &[u8]) -> Result<()> {
+    fn promote(&self, levels: &Levels, hash: u64, key: &[u8]) -> Result<()> {
         let Some(newest) = self.read_tables(levels, key, u64::MAX, false)? else { return Ok(()) };
         if let Ok(mut memtable) = self.memtable.try_write()
             && self.levels.load().generation == levels.generation
         {
-            self.take_in(&mut memtable, key, newest);
+            self.take_in(&mut memtable, hash, key, newest);
             self.make_room(&mut memtable);
         }
         Ok(())
     }
 
-    /// As [`promote`](Self::promote), for a key whose place is known.
-    fn promote_from_record(&self, hot: &Hot<V>, search: Search, key: &[u8]) {
-        let Newest::Known(Some(newest)) = hot.find(search, key, false) else { return };
+    /// As [`promote`](Self::promote), for a key whose newest version was read at its place.
+    fn promote_from_record(&self, hot: &Hot<V>, hash: u64, key: &[u8], newest: V) {
         if let Ok(mut memtable) = self.memtable.try_write()
-            && hot.take_out(key, newest.reference())
+            && hot.take_out(hash, newest.reference())
         {
-            memtable.load(key, newest);
+            memtable.load(hash, key, newest);
             self.make_room(&mut memtable);
         }
     }
@@ -152,11 +174,11 @@ impl<V: Version> Tree<V> {
     }
 
     /// Takes a key's newest version as the tables have it into memory.
-    fn take_in(&self, memtable: &mut Memtable<V>, key: &[u8], newest: V) {
+    fn take_in(&self, memtable: &mut Memtable<V>, hash: u64, key: &[u8], newest: V) {
         if let Some(hot) = &self.hot {
-            hot.take_out(key, newest.reference());
+            hot.take_out(hash, newest.reference());
         }
-        memtable.load(key, newest);
+        memtable.load(hash, key, newest);
     }
 
     /// Notes where a version is that was found in tables, if it is the newest one.
@@ -171,7 +193,7 @@ impl<V: Version> Tree<V> {
     ) {
         if let Ok(memtable) = self.memtable.try_read()
             && sequence >= memtable.flushed()
-            && memtable.get(key).is_none()
+            && memtable.get(search.hash(), key).is_none()
             && self.levels.load().generation == levels.generation
         {
             hot.remember(search, found);
@@ -205,22 +227,23 @@ impl<V: Version> Tree<V> {
         key: &[u8],
         look: impl FnOnce(Option<&V>) -> T,
     ) -> Result<(T, Before)> {
+        let hash = self.hash(key);
         {
             let memtable = self.memtable();
-            if let Some(slot) = memtable.get(key) {
-                return Ok((look(Some(slot.history.newest())), Before::default()));
+            if let Some(slot) = memtable.get(hash, key) {
+                return Ok((look(Some(slot.history.newest())), Before::of_new(hash)));
             }
             if memtable.is_complete() {
-                return Ok((look(None), Before::default()));
+                return Ok((look(None), Before::of_new(hash)));
             }
         }
         // Nobody else writes: the key does not come into memory but by being read.
-        let place = self.hot.as_ref().map(|hot| hot.find(hot.begin(key), key, false));
+        let place = self.hot.as_ref().map(|hot| hot.find(hot.begin(hash), key, || false));
         let newest = match place {
             Some(Newest::Known(newest)) => newest,
             _ => self.read_tables(&self.levels.load(), key, u64::MAX, false)?,
         };
-        Ok((look(newest.as_ref()), Before::of(newest.as_ref())))
+        Ok((look(newest.as_ref()), Before::of(hash, newest.as_ref())))
     }
 
     /// Adds a version newer than all others of its key. One writer at a time, who has
@@ -232,10 +255,10 @@ impl<V: Version> Tree<V> {
     }
 
     fn insert_into(&self, memtable: &mut Memtable<V>, key: &[u8], version: V, before: Before) {
-        if let (Some(hot), Some(Place { reference, .. })) = (&self.hot, before.0) {
-            hot.take_out(key, reference);
+        if let (Some(hot), Some(Place { reference, .. })) = (&self.hot, before.place) {
+            hot.take_out(before.hash, reference);
         }
-        memtable.insert(key, version, before.base());
+        memtable.insert(before.hash, key, version, before.base());
     }
 
     /// As [`insert`](Self::insert) for many.
@@ -260,9 +283,9 @@ impl<V: Version> Tree<V> {
     }
 
     fn evict(&self, memtable: &mut Memtable<V>, count: usize) {
-        memtable.evict(self.options.memory_len, count, |key, newest| {
+        memtable.evict(self.options.memory_len, count, |hash, newest| {
             if let Some(hot) = &self.hot {
-                hot.add(key, newest);
+                hot.add(hash, newest);
             }
         });
     }

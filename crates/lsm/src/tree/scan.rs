@@ -1,5 +1,6 @@
 //! Ranges and counts over memory and tables. Derived.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -8,23 +9,23 @@ use super::Tree;
 use crate::Result;
 use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
 use crate::entry::Version;
-use crate::memtable::Look;
+use crate::memtable::{Key, Look};
 use crate::merge::Merge;
 
 /// Keys copied from memory at first, and at most, while a range is read from tables too.
-const PIECE_MIN: usize = 64;
+const PIECE_MIN: usize = 32;
 const PIECE_MAX: usize = 4096;
 
 /// What is to be seen of a range.
-struct Sight<'e, V> {
+struct Sight<'e, V: Clone> {
     sequence: u64,
     tombstones: bool,
-    each: &'e mut dyn FnMut(&[u8], &V) -> bool,
+    each: &'e mut dyn FnMut(&[u8], Cow<'_, V>) -> bool,
 }
 
 impl<V: Version> Sight<'_, V> {
     /// Shows a version if it is one to be seen; says whether to go on.
-    fn show(&mut self, key: &[u8], version: Option<&V>) -> bool {
+    fn show(&mut self, key: &[u8], version: Option<Cow<'_, V>>) -> bool {
         match version {
             Some(version) if self.tombstones || !version.is_tombstone() => {
                 (self.each)(key, version)
@@ -34,11 +35,11 @@ impl<V: Version> Sight<'_, V> {
     }
 }
 
-/// Keys of memory within a range, but for those that only the tables can tell about.
+/// Keys of memory within a range that tables do not know as they are now, and perhaps others.
 struct Piece<V> {
-    keys: std::vec::IntoIter<(Bytes, Option<V>)>,
+    keys: std::vec::IntoIter<(Key, Option<V>)>,
     /// The last one, when there may be more behind it.
-    last: Option<Bytes>,
+    last: Option<Key>,
 }
 
 impl<V: Version> Tree<V> {
@@ -53,7 +54,7 @@ impl<V: Version> Tree<V> {
         bounds: Bounds<'_>,
         sequence: u64,
         tombstones: bool,
-        mut each: impl FnMut(&[u8], &V) -> bool,
+        mut each: impl FnMut(&[u8], Cow<'_, V>) -> bool,
     ) -> Result<()> {
         let mut sight = Sight { sequence, tombstones, each: &mut each };
         {
@@ -62,9 +63,9 @@ impl<V: Version> Tree<V> {
                 let levels = self.levels.load();
                 let mut failed = None;
                 memtable.walk(bounds, |slot| match slot.look(sequence) {
-                    Look::Known(found) => sight.show(&slot.key, found),
+                    Look::Known(found) => sight.show(&slot.key, found.map(Cow::Borrowed)),
                     Look::InTables => match self.read_tables(&levels, &slot.key, sequence, true) {
-                        Ok(found) => sight.show(&slot.key, found.as_ref()),
+                        Ok(found) => sight.show(&slot.key, found.map(Cow::Owned)),
                         Err(error) => {
                             failed = Some(error);
                             false
@@ -74,7 +75,7 @@ impl<V: Version> Tree<V> {
                 return failed.map_or(Ok(()), Err);
             }
         }
-        let mut start: Option<Bytes> = None;
+        let mut start: Option<Key> = None;
         let mut piece_len = PIECE_MIN;
         loop {
             let from = start.as_deref().map_or(bounds.0, Bound::Excluded);
@@ -136,7 +137,7 @@ impl<V: Version> Tree<V> {
             key.clear();
             key.extend_from_slice(entry.key);
             while let Some((before, version)) = in_memory.next_if(|(at, _)| **at < *key) {
-                if !sight.show(&before, version.as_ref()) {
+                if !sight.show(&before, version.map(Cow::Owned)) {
                     return Ok(false);
                 }
             }
@@ -152,9 +153,9 @@ impl<V: Version> Tree<V> {
                 merge.advance()?;
             }
             let go_on = match known {
-                Some((key, version)) => sight.show(&key, version.as_ref()),
+                Some((key, version)) => sight.show(&key, version.map(Cow::Owned)),
                 None => match version {
-                    Some(version) => sight.show(&key, Some(&version)),
+                    Some(version) => sight.show(&key, Some(Cow::Owned(version))),
                     None => true,
                 },
             };
@@ -163,7 +164,7 @@ impl<V: Version> Tree<V> {
             }
         }
         for (key, version) in in_memory {
-            if !sight.show(&key, version.as_ref()) {
+            if !sight.show(&key, version.map(Cow::Owned)) {
                 return Ok(false);
             }
         }
@@ -199,7 +200,9 @@ impl<V: Version> Tree<V> {
         let end = key.map_or(Bound::Unbounded, Bound::Excluded);
         let (in_memory, is_complete) = {
             let memtable = self.memtable_in_order();
-            let last = memtable.last((Bound::Unbounded, end)).map(|slot| slot.key.clone());
+            let last = memtable
+                .last((Bound::Unbounded, end))
+                .map(|slot| Bytes::copy_from_slice(&slot.key));
             (last, memtable.is_complete())
         };
         if is_complete {
