@@ -45,7 +45,7 @@ impl World {
         !self.stop.load(Ordering::Acquire)
     }
 
-    fn check(&self, is_right: bool, what: impl FnOnce() -> String) {
+    pub(super) fn check(&self, is_right: bool, what: impl FnOnce() -> String) {
         if !is_right {
             let what = what();
             println!("wrong: {what}");
@@ -258,7 +258,11 @@ pub(super) fn watch(world: &World, is_over: &AtomicBool) -> (Notes, u64) {
             continue;
         };
         let revision = batch.revision;
-        world.check(revision > last, || format!("watch: revision {revision} after {last}"));
+        // There is one keyspace, so every revision changes it: by a single write or by a batch.
+        let is_next = last == 0 || revision == last + 1;
+        world.check(is_next, || format!("watch: revision {revision} after {last}"));
+        let len = batch.changes.len() as u64;
+        world.check(len == 1 || len == BATCH, || format!("watch: {len} changes at {revision}"));
         last = revision;
         world.watched.store(revision, Ordering::Release);
         delivered += batch.changes.len() as u64;
