@@ -2,8 +2,8 @@
 
 mod cairn;
 mod commitlog;
-mod kawa;
-mod kimberlite;
+pub mod kawa;
+pub mod kimberlite;
 mod okaywal;
 mod raft_engine;
 mod topics;
@@ -59,6 +59,12 @@ pub trait OpenLog: Send + Sync {
         Ok(checker.count)
     }
 
+    /// Waits until whatever goes on behind is done; only Cairn's tree does.
+    #[cfg(feature = "kv")]
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Stops it the clean way.
     fn close(self: Box<Self>) -> Result<()>;
 }
@@ -87,6 +93,9 @@ pub enum Base {
     Log,
     /// Topics of the engine: events with ids, times and partitions.
     Topics,
+    /// Topics with a tree that follows.
+    #[cfg(feature = "kv")]
+    Tree,
 }
 
 impl Base {
@@ -94,6 +103,8 @@ impl Base {
         match self {
             Self::Log => cairn::peer(),
             Self::Topics => topics::peer(),
+            #[cfg(feature = "kv")]
+            Self::Tree => topics::with_tree(),
         }
     }
 }
@@ -125,12 +136,7 @@ fn others() -> Vec<Peer> {
 /// Runs all rows that the options choose.
 pub fn run(options: &Options) -> Result<Vec<Row>> {
     let mut others = others();
-    if let Some(only) = &options.only {
-        for name in only {
-            let known = others.iter().any(|peer| peer.name == name);
-            anyhow::ensure!(known, "there is no log `{name}`");
-        }
-        others.retain(|peer| only.iter().any(|name| name == peer.name));
-    }
+    options.check_names(&others.iter().map(|peer| peer.name).collect::<Vec<_>>())?;
+    others.retain(|peer| options.wants(peer.name));
     work::run(options, &others)
 }

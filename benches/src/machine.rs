@@ -1,6 +1,7 @@
 //! Facts about the machine, without which no figure means anything.
 
 use crate::measure::Spread;
+use crate::part::Fact;
 use anyhow::Result;
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt;
@@ -8,28 +9,45 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// A name and a value.
-pub type Fact = (&'static str, String);
-
 /// What to print above the figures.
 pub fn facts(dir: &Path) -> Result<Vec<Fact>> {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    Ok(vec![
+    let found = [
         ("processor", format!("{}, {cores} cores", cpu_model())),
         ("memory", memory()),
         ("kernel", first_line("/proc/sys/kernel/osrelease")),
         ("file system", file_system(dir)),
+        ("processor's speed", governor()),
         ("compiler", output("rustc", &["--version"])),
         ("commit", commit()),
-        ("load before", first_line("/proc/loadavg")),
+        ("load before", load()),
         ("one fdatasync before", sync_cost(dir)?),
-    ])
+    ];
+    Ok(found.map(named).into())
 }
 
 /// What to print after the run, to show whether the machine changed meanwhile.
 pub fn facts_after(dir: &Path) -> Result<Vec<Fact>> {
-    let load = first_line("/proc/loadavg");
-    Ok(vec![("load after", load), ("one fdatasync after", sync_cost(dir)?)])
+    let found = [("load after", load()), ("one fdatasync after", sync_cost(dir)?)];
+    Ok(found.map(named).into())
+}
+
+fn named((name, value): (&str, String)) -> Fact {
+    (name.to_owned(), value)
+}
+
+/// Means of one, five and fifteen minutes.
+fn load() -> String {
+    let line = first_line("/proc/loadavg");
+    line.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Who sets the clock of the processor; a guest cannot see it.
+fn governor() -> String {
+    match first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").as_str() {
+        "unknown" => "set by the host, not visible here".into(),
+        governor => governor.to_owned(),
+    }
 }
 
 fn first_line(path: &str) -> String {
@@ -99,6 +117,8 @@ fn commit() -> String {
     let commit = output("git", &["rev-parse", "--short=12", "HEAD"]);
     match output("git", &["status", "--porcelain"]).as_str() {
         "unknown" => commit,
+        // Files that are not known to git change nothing that was measured.
+        changes if changes.lines().all(|line| line.starts_with("??")) => commit,
         _ => format!("{commit} with changes"),
     }
 }

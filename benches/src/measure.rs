@@ -99,19 +99,19 @@ impl Spread {
     }
 }
 
-/// What became of the rounds of one log beside Cairn at one kind of work.
-#[derive(Debug)]
+/// What became of the rounds of one engine beside Cairn at one kind of work.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub work: String,
-    /// What the rate counts.
-    pub unit: &'static str,
-    pub log: &'static str,
+    /// What a figure counts.
+    pub unit: String,
+    pub log: String,
     /// What an acknowledgement, or a read, means there.
-    pub promise: &'static str,
+    pub promise: String,
     /// The part of Cairn it ran against.
-    pub base: &'static str,
-    pub base_promise: &'static str,
-    /// Both rates of each round.
+    pub base: String,
+    pub base_promise: String,
+    /// Both figures of each round.
     pub rounds: Vec<(f64, f64)>,
     /// Why the other has no figure.
     pub failure: Option<String>,
@@ -119,12 +119,40 @@ pub struct Row {
     pub not_offered: bool,
     /// What else was seen.
     pub note: Option<String>,
+    /// A figure is a size or a time: less is better.
+    pub less: bool,
     /// The ratio that Cairn has to reach; none for what is shown only to compare.
     pub bar: Option<f64>,
+    /// The figure that Cairn has to reach beside no other.
+    pub limit: Option<f64>,
 }
 
 impl Row {
-    /// Takes what one round gave: Cairn's rate and the other's.
+    /// A row without figures; `Err` is why the other does not offer the work.
+    pub fn new(
+        work: impl Into<String>,
+        unit: &str,
+        (log, promise): (&str, Result<&str, &str>),
+        (base, base_promise): (&str, &str),
+    ) -> Self {
+        Self {
+            work: work.into(),
+            unit: unit.into(),
+            log: log.into(),
+            promise: promise.unwrap_or("-").into(),
+            base: base.into(),
+            base_promise: base_promise.into(),
+            rounds: Vec::new(),
+            failure: promise.err().map(str::to_owned),
+            not_offered: promise.is_err(),
+            note: None,
+            less: false,
+            bar: None,
+            limit: None,
+        }
+    }
+
+    /// Takes what one round gave: Cairn's figure and the other's.
     pub fn record(&mut self, base: Result<f64>, other: Result<f64>) {
         match (base, other) {
             (Ok(base), Ok(other)) => self.rounds.push((base, other)),
@@ -144,13 +172,22 @@ impl Row {
         Spread::of(self.rounds.iter().map(|(cairn, _)| *cairn))
     }
 
-    /// Cairn's rate by the other's, round by round: the machine's mood cancels.
+    /// How many times better Cairn was, round by round: the machine's mood cancels.
     pub fn ratio(&self) -> Option<Spread> {
-        Spread::of(self.rounds.iter().map(|(cairn, other)| cairn / other))
+        let better = |(cairn, other): &(f64, f64)| {
+            if self.less { other / cairn } else { cairn / other }
+        };
+        Spread::of(self.rounds.iter().map(better))
     }
 
     /// Whether the bar is reached; `None` without a bar or without figures.
     pub fn reached(&self) -> Option<bool> {
         Some(self.ratio()?.median >= self.bar?)
+    }
+
+    /// Whether Cairn keeps to its own limit; `None` without a limit or without figures.
+    pub fn within(&self) -> Option<bool> {
+        let (figure, limit) = (self.cairn()?.median, self.limit?);
+        Some(if self.less { figure <= limit } else { figure >= limit })
     }
 }

@@ -1,56 +1,56 @@
-//! The two files a run leaves: one for people, one for programs.
+//! The three files of a table: one for people, one for programs, one to look at.
 
-use crate::machine::Fact;
 use crate::measure::{Row, Spread};
-use crate::options::{Kind, Options};
+use crate::options::Kind;
+use crate::part::Part;
 use anyhow::Result;
 use std::fmt::Write as _;
-
-/// Everything that is reported.
-pub struct Report<'a> {
-    pub facts: &'a [Fact],
-    pub options: &'a Options,
-    pub rows: &'a [Row],
-}
+use std::path::Path;
 
 const HEAD: &str = "\
 | work | other | what it promises | other | Cairn | ratio | bar |
 |---|---|---|---|---|---|---|
 ";
 
-impl Report<'_> {
-    fn others(&self) -> &'static str {
-        match self.options.kind {
-            Kind::Logs => "logs",
-            Kind::Stores => "key-value engines",
-        }
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Logs => "Cairn beside other logs",
+        Kind::Stores => "Cairn beside other key-value engines",
+        Kind::Table => "The work of redb's published table",
+        Kind::Space => "Memory, disk and opening after a kill",
+        Kind::Proofs => "Trees beside other trees",
+        Kind::Seeds => "The headline work of the five seeds",
+        Kind::Report => "Joined",
     }
+}
 
+impl Part {
     /// The report as Markdown.
     pub fn markdown(&self) -> String {
-        let mut out = format!("# Cairn beside other {}\n\n", self.others());
-        for (name, value) in self.facts {
-            let _ = writeln!(out, "- {name}: {value}");
+        let mut out = format!("# {}\n\n", title(self.kind));
+        let mut facts = self.facts.iter().peekable();
+        while let Some((name, value)) = facts.next() {
+            let _ = write!(out, "- {name}: {value}");
+            while let Some((_, more)) = facts.next_if(|(next, _)| next == name) {
+                let _ = write!(out, "; {more}");
+            }
+            out.push('\n');
         }
-        let Options { sizes, rounds, .. } = self.options;
-        let amount = match self.options.kind {
-            Kind::Logs => format!("{} records in the log that is read", sizes.record_count),
-            Kind::Stores => format!("{} random keys of 16 B", sizes.key_count),
-        };
+        let measured = || self.rows.iter().map(|row| row.rounds.len()).filter(|count| *count > 0);
+        let (least, most) = (measured().min().unwrap_or(0), measured().max().unwrap_or(0));
+        let rounds = if least == most { least.to_string() } else { format!("{least} to {most}") };
         let _ = writeln!(
             out,
-            "- {} B of random payload, batches of {}, {amount}, {} ms a figure, {rounds} rounds\n\n\
-             Figures are per second, the middle of all rounds (least - greatest). Each row is a \
-             pair: Cairn and the other took turns, and the ratio (Cairn by the other) is the \
-             middle of the rounds' ratios. Above 1 Cairn is faster.\n",
-            sizes.payload_len,
-            sizes.batch_len,
-            sizes.budget.as_millis()
+            "- rounds: {rounds}\n\nFigures are per second where nothing else stands, the middle \
+             of all rounds (least - greatest). Each row is a pair: Cairn and the other took turns, \
+             and the ratio is the middle of the rounds' ratios. Above 1 Cairn is better: faster, \
+             or smaller where less is better.\n\n![bars]({}.svg)\n",
+            self.name
         );
         out.push_str(&self.glance());
         out.push_str("\n## Pair by pair\n\n");
         out.push_str(HEAD);
-        for row in self.rows {
+        for row in &self.rows {
             let _ = writeln!(out, "{}", line(row));
         }
         out.push('\n');
@@ -59,21 +59,22 @@ impl Report<'_> {
         out
     }
 
-    /// One line for each kind of work, one column for each log.
+    /// One line for each kind of work, one column for each engine.
     fn glance(&self) -> String {
         let works = distinct(self.rows.iter().map(|row| row.work.as_str()));
-        let bases = distinct(self.rows.iter().map(|row| row.base));
-        let others = self.rows.iter().filter(|row| row.bar.is_some()).map(|row| row.log);
+        let bases = distinct(self.rows.iter().map(|row| row.base.as_str()));
+        let others = self.rows.iter().filter(|row| row.log != "-").map(|row| row.log.as_str());
         let others = distinct(others);
         let mut out = String::from("## At a glance\n\n");
-        out.push_str("Others: their rate and, in brackets, how many times faster Cairn was.\n\n");
+        out.push_str("Others: their figure and, in brackets, how many times better Cairn was.\n\n");
         let columns: Vec<&str> =
             ["work"].into_iter().chain(bases.clone()).chain(others.clone()).collect();
         let _ = writeln!(out, "| {} |", columns.join(" | "));
         let _ = writeln!(out, "|{}", "---|".repeat(columns.len()));
         for work in works {
             let of_work = || self.rows.iter().filter(|row| row.work == work);
-            let _ = write!(out, "| {work} |");
+            let unit = of_work().find(|row| row.less).map(|row| format!(", {}", row.unit));
+            let _ = write!(out, "| {work}{} |", unit.unwrap_or_default());
             for base in &bases {
                 let rounds = of_work().filter(|row| row.base == *base).flat_map(|row| &row.rounds);
                 let spread = Spread::of(rounds.map(|(cairn, _)| *cairn));
@@ -81,7 +82,7 @@ impl Report<'_> {
                     write!(out, " {} |", spread.map_or_else(|| "-".into(), |s| short(s.median)));
             }
             for other in &others {
-                let found = of_work().find(|row| row.log == *other && row.bar.is_some());
+                let found = of_work().find(|row| row.log == *other);
                 let _ = write!(out, " {} |", found.map_or_else(|| "-".into(), brief));
             }
             out.push('\n');
@@ -92,9 +93,9 @@ impl Report<'_> {
     /// What Cairn promised in the rows above.
     fn promises(&self) -> String {
         let mut seen: Vec<(&str, &str)> = Vec::new();
-        for row in self.rows {
-            if !seen.contains(&(row.base, row.base_promise)) {
-                seen.push((row.base, row.base_promise));
+        for row in &self.rows {
+            if !seen.contains(&(&row.base, &row.base_promise)) {
+                seen.push((&row.base, &row.base_promise));
             }
         }
         let mut out = String::from("What Cairn promises in these rows:\n\n");
@@ -114,6 +115,22 @@ impl Report<'_> {
             let bar = row.bar.unwrap_or(1.0);
             let _ = writeln!(out, "- missed: {}, {}: {ratio:.2} of {bar}", row.work, row.log);
         }
+        let mut limits = Vec::new();
+        for row in &self.rows {
+            if let (Some(within), Some(limit), Some(cairn)) = (row.within(), row.limit, row.cairn())
+                && !limits.contains(&&row.work)
+            {
+                limits.push(&row.work);
+                let (figure, unit) = (short(cairn.median), &row.unit);
+                let kept = if within { "kept" } else { "**missed**" };
+                let side = if row.less { "at most" } else { "at least" };
+                let _ = writeln!(
+                    out,
+                    "- limit {kept}: {}: {figure} {unit}, {side} {limit} beside {}",
+                    row.work, row.log
+                );
+            }
+        }
         for row in self.rows.iter().filter(|row| row.failure.is_some() && !row.not_offered) {
             let reason = row.failure.as_deref().unwrap_or("");
             let _ = writeln!(out, "- failed: {}, {}: {}", row.work, row.log, cell(reason));
@@ -121,57 +138,21 @@ impl Report<'_> {
         out
     }
 
-    /// The same figures, one pair a line.
-    pub fn csv(&self) -> String {
-        let mut out = String::from(
-            "work,unit,log,promise,median,min,max,cairn,cairn_promise,cairn_median,cairn_min,\
-             cairn_max,ratio_median,ratio_min,ratio_max,bar,rounds,state,note\n",
-        );
-        for row in self.rows {
-            let state = match (&row.failure, row.not_offered) {
-                (None, _) => "measured",
-                (Some(_), true) => "not offered",
-                (Some(_), false) => "failed",
-            };
-            let notes = [row.failure.as_deref(), row.note.as_deref()];
-            let note = notes.into_iter().flatten().collect::<Vec<_>>().join("; ");
-            let bar = row.bar.map_or_else(String::new, |bar| bar.to_string());
-            let fields = [
-                quoted(&row.work),
-                quoted(row.unit),
-                quoted(row.log),
-                quoted(row.promise),
-                numbers(row.other(), 1),
-                quoted(row.base),
-                quoted(row.base_promise),
-                numbers(row.cairn(), 1),
-                numbers(row.ratio(), 3),
-                bar,
-                row.rounds.len().to_string(),
-                state.to_owned(),
-                quoted(&note),
-            ];
-            let _ = writeln!(out, "{}", fields.join(","));
-        }
-        out
-    }
-
-    /// Writes both files.
-    pub fn write(&self) -> Result<()> {
-        let out = &self.options.out;
+    /// Writes the three files.
+    pub fn write_report(&self, out: &Path) -> Result<()> {
         std::fs::create_dir_all(out)?;
-        let name = match self.options.kind {
-            Kind::Logs => "versus-log",
-            Kind::Stores => "versus-kv",
-        };
+        let name = &self.name;
         std::fs::write(out.join(format!("{name}.md")), self.markdown())?;
         std::fs::write(out.join(format!("{name}.csv")), self.csv())?;
-        eprintln!("written to {}/{name}.md and .csv", out.display());
+        let picture = crate::svg::bars(title(self.kind), &self.rows);
+        std::fs::write(out.join(format!("{name}.svg")), picture)?;
+        eprintln!("written to {}/{name}.md, .csv and .svg", out.display());
         Ok(())
     }
 }
 
-fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+/// Each item once, in the order of their first appearance.
+pub fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = Vec::new();
     items.for_each(|item| {
         if !seen.contains(&item) {
@@ -196,11 +177,11 @@ fn brief(row: &Row) -> String {
 
 fn line(row: &Row) -> String {
     let Row { work, unit, log, promise, base, .. } = row;
-    let cairn = row.cairn().map_or_else(|| "-".into(), rates);
+    let cairn = row.cairn().map_or_else(|| "-".into(), figures);
     let other = match (&row.failure, row.other()) {
         (Some(reason), _) if row.not_offered => format!("not offered: {}", cell(reason)),
         (Some(reason), _) => format!("**failed: {}**", cell(reason)),
-        (None, Some(spread)) => format!("{} {unit}", rates(spread)),
+        (None, Some(spread)) => format!("{} {unit}", figures(spread)),
         (None, None) => "-".into(),
     };
     let note = row.note.as_deref().map_or_else(String::new, |note| format!("; {}", cell(note)));
@@ -216,29 +197,20 @@ fn line(row: &Row) -> String {
     format!("| {work} | {log} | {promise} | {other}{note} | {base}: {cairn} | {ratio} | {bar} |")
 }
 
-fn rates(spread: Spread) -> String {
+fn figures(spread: Spread) -> String {
     let Spread { min, median, max } = spread;
     format!("{} ({} - {})", short(median), short(min), short(max))
 }
 
-fn short(rate: f64) -> String {
-    match rate {
-        r if r >= 1e6 => format!("{:.2} M", r / 1e6),
-        r if r >= 1e5 => format!("{:.0} K", r / 1e3),
-        r if r >= 1e3 => format!("{:.1} K", r / 1e3),
-        r => format!("{r:.1}"),
+/// A figure in a few characters.
+pub fn short(figure: f64) -> String {
+    match figure {
+        f if f >= 1e6 => format!("{:.2} M", f / 1e6),
+        f if f >= 1e5 => format!("{:.0} K", f / 1e3),
+        f if f >= 1e3 => format!("{:.1} K", f / 1e3),
+        f if f >= 10.0 => format!("{f:.1}"),
+        f => format!("{f:.2}"),
     }
-}
-
-fn numbers(spread: Option<Spread>, digits: usize) -> String {
-    spread.map_or_else(
-        || ",,".into(),
-        |Spread { min, median, max }| format!("{median:.digits$},{min:.digits$},{max:.digits$}"),
-    )
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "'").replace('\n', " "))
 }
 
 fn cell(text: &str) -> String {

@@ -13,11 +13,16 @@ pub fn bench(name: Option<&str>) -> Result<()> {
 }
 
 /// Other engines beside this one, on the same work in the same run. Key-value engines are
-/// compiled only when they are asked for, and RocksDB only when it is named.
+/// compiled only when they are asked for, and RocksDB only when it is named. A graph is compared
+/// by a program of its own.
 pub fn versus(arguments: &[String]) -> Result<()> {
     needs("benches/Cargo.toml", "the workspace with the other engines")?;
     let mut command = cargo();
     command.args(["run", "--release", "--locked", "--manifest-path", "benches/Cargo.toml"]);
+    if let Some((_, flags)) = arguments.split_first().filter(|(kind, _)| *kind == "graph") {
+        command.args(["--features", "graph", "--bin", "versus-graph"]);
+        return run(command.arg("--").args(flags));
+    }
     if let Some(feature) = versus_feature(arguments) {
         command.args(["--features", feature]);
     }
@@ -25,9 +30,14 @@ pub fn versus(arguments: &[String]) -> Result<()> {
 }
 
 fn versus_feature(arguments: &[String]) -> Option<&'static str> {
-    let kv = arguments.first().is_some_and(|kind| kind == "kv");
-    let rocksdb = arguments.iter().any(|flag| flag == "--with-rocksdb");
-    kv.then_some(if rocksdb { "kv-rocksdb" } else { "kv" })
+    match arguments.first()?.as_str() {
+        "proof" => Some("proof"),
+        "kv" | "table" | "space" | "seeds" => {
+            let rocksdb = arguments.iter().any(|flag| flag == "--with-rocksdb");
+            Some(if rocksdb { "kv-rocksdb" } else { "kv" })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -41,5 +51,8 @@ mod tests {
         assert_eq!(versus_feature(&words("--quick --rounds 5")), None);
         assert_eq!(versus_feature(&words("kv --quick")), Some("kv"));
         assert_eq!(versus_feature(&words("kv --with-rocksdb")), Some("kv-rocksdb"));
+        assert_eq!(versus_feature(&words("table --rounds 5")), Some("kv"));
+        assert_eq!(versus_feature(&words("proof")), Some("proof"));
+        assert_eq!(versus_feature(&words("report --with-rocksdb")), None);
     }
 }

@@ -1,6 +1,6 @@
 //! fjall: a log-structured merge tree.
 
-use super::{Mode, OpenStore, Pair, Peer};
+use super::{Mode, OpenStore, Pair, Peer, Reads};
 use anyhow::Result;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::Path;
@@ -33,6 +33,23 @@ impl Fjall {
     }
 }
 
+impl Reads for Fjall {
+    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        if let Some(value) = self.keys.get(key)? {
+            each(&value);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        for pair in self.keys.range(from..).take(limit) {
+            let (key, value) = pair.into_inner()?;
+            each(&key, &value);
+        }
+        Ok(())
+    }
+}
+
 impl OpenStore for Fjall {
     fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.keys.insert(key, value)?;
@@ -52,19 +69,27 @@ impl OpenStore for Fjall {
         Ok(self.db.persist(PersistMode::SyncData)?)
     }
 
-    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        if let Some(value) = self.keys.get(key)? {
-            each(&value);
+    fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
+        let mut batch = self.db.batch();
+        for key in keys {
+            batch.remove(&self.keys, key.as_slice());
         }
-        Ok(())
+        batch.commit()?;
+        self.acknowledge()
     }
 
-    fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
-        for pair in self.keys.range(from..).take(limit) {
-            let (key, value) = pair.into_inner()?;
-            each(&key, &value);
-        }
-        Ok(())
+    fn len(&self) -> Result<u64> {
+        Ok(self.keys.len()? as u64)
+    }
+
+    fn reading(&self, work: &mut dyn FnMut(&dyn Reads) -> Result<()>) -> Result<()> {
+        work(self)
+    }
+
+    fn compact(self: Box<Self>, _: &Path) -> Result<()> {
+        self.keys.rotate_memtable_and_wait()?;
+        self.keys.major_compact()?;
+        self.close()
     }
 
     fn close(self: Box<Self>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! hightower-kv: a log with all keys and values in memory.
 
-use super::{Mode, OpenStore, Pair, Peer};
+use super::{Mode, OpenStore, Pair, Peer, Reads};
 use crate::measure::Cannot;
 use anyhow::{Context, Result};
 use hightower_kv::command::Command;
@@ -32,6 +32,19 @@ fn open(dir: &Path, mode: Mode) -> Result<Box<dyn OpenStore>> {
     Ok(Box::new(Hightower { engine, version: AtomicU64::new(1), durable: mode == Mode::Durable }))
 }
 
+impl Reads for Hightower {
+    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        if let Some(value) = KvEngine::get(&self.engine, key)? {
+            each(&value);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, _: &[u8], _: usize, _: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        Err(Cannot("it has no ordered reads").into())
+    }
+}
+
 impl OpenStore for Hightower {
     fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.engine.put(key.to_vec(), value.to_vec())?;
@@ -46,22 +59,38 @@ impl OpenStore for Hightower {
             timestamp: 0,
         };
         self.engine.submit_batch(pairs.iter().map(command))?;
-        Ok(())
+        if self.durable { self.sync() } else { Ok(()) }
     }
 
     fn sync(&self) -> Result<()> {
         Ok(self.engine.flush()?)
     }
 
-    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        if let Some(value) = KvEngine::get(&self.engine, key)? {
-            each(&value);
-        }
-        Ok(())
+    fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
+        let command = |key: &Vec<u8>| Command::Delete {
+            key: key.clone(),
+            version: self.version.fetch_add(1, Ordering::Relaxed),
+            timestamp: 0,
+        };
+        self.engine.submit_batch(keys.iter().map(command))?;
+        if self.durable { self.sync() } else { Ok(()) }
     }
 
-    fn scan(&self, _: &[u8], _: usize, _: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
-        Err(Cannot("it has no ordered reads").into())
+    fn len(&self) -> Result<u64> {
+        Ok(self.engine.len() as u64)
+    }
+
+    fn reading(&self, work: &mut dyn FnMut(&dyn Reads) -> Result<()>) -> Result<()> {
+        work(self)
+    }
+
+    fn count_prefix(&self, prefix: &[u8]) -> Result<u64> {
+        Ok(self.engine.get_prefix(prefix)?.len() as u64)
+    }
+
+    fn compact(self: Box<Self>, _: &Path) -> Result<()> {
+        self.engine.run_compaction_now()?;
+        self.close()
     }
 
     fn close(self: Box<Self>) -> Result<()> {

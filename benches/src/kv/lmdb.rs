@@ -1,9 +1,9 @@
 //! LMDB by heed: a mapped copy-on-write B-tree, one writer.
 
-use super::{Mode, OpenStore, Pair, Peer};
+use super::{Mode, OpenStore, Pair, Peer, Reads};
 use anyhow::Result;
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions};
+use heed::{CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithTls};
 use std::ops::Bound;
 use std::path::Path;
 
@@ -43,6 +43,52 @@ fn open(dir: &Path, mode: Mode) -> Result<Box<dyn OpenStore>> {
     Ok(Box::new(Lmdb { env, keys }))
 }
 
+impl Lmdb {
+    fn remove_in_one(&self, batches: &mut dyn Iterator<Item = Vec<Vec<u8>>>) -> Result<()> {
+        let mut transaction = self.env.write_txn()?;
+        for key in batches.flatten() {
+            self.keys.delete(&mut transaction, &key)?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+/// The table as one transaction sees it.
+struct View<'a> {
+    transaction: &'a RoTxn<'a, WithTls>,
+    keys: Database<Bytes, Bytes>,
+}
+
+impl Reads for View<'_> {
+    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        if let Some(value) = self.keys.get(self.transaction, key)? {
+            each(value);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        // Without its first key it refuses an empty one.
+        let begin = if from.is_empty() { Bound::Unbounded } else { Bound::Included(from) };
+        let range = (begin, Bound::Unbounded);
+        for pair in self.keys.range(self.transaction, &range)?.take(limit) {
+            let (key, value) = pair?;
+            each(key, value);
+        }
+        Ok(())
+    }
+}
+
+impl Reads for Lmdb {
+    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        View { transaction: &self.env.read_txn()?, keys: self.keys }.get(key, each)
+    }
+
+    fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        View { transaction: &self.env.read_txn()?, keys: self.keys }.scan(from, limit, each)
+    }
+}
+
 impl OpenStore for Lmdb {
     fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         let mut transaction = self.env.write_txn()?;
@@ -62,24 +108,39 @@ impl OpenStore for Lmdb {
         Ok(self.env.force_sync()?)
     }
 
-    fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let transaction = self.env.read_txn()?;
-        if let Some(value) = self.keys.get(&transaction, key)? {
-            each(value);
-        }
-        Ok(())
+    fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
+        self.remove_in_one(&mut std::iter::once(keys.to_vec()))
     }
 
-    fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
-        let transaction = self.env.read_txn()?;
-        // Without its first key it refuses an empty one.
-        let begin = if from.is_empty() { Bound::Unbounded } else { Bound::Included(from) };
-        let range = (begin, Bound::Unbounded);
-        for pair in self.keys.range(&transaction, &range)?.take(limit) {
-            let (key, value) = pair?;
-            each(key, value);
+    fn load(&self, batches: &mut dyn Iterator<Item = Vec<Pair>>) -> Result<()> {
+        let mut transaction = self.env.write_txn()?;
+        for (key, value) in batches.flatten() {
+            self.keys.put(&mut transaction, &key, &value)?;
         }
-        Ok(())
+        transaction.commit()?;
+        self.sync()
+    }
+
+    fn remove(&self, batches: &mut dyn Iterator<Item = Vec<Vec<u8>>>) -> Result<()> {
+        self.remove_in_one(batches)?;
+        self.sync()
+    }
+
+    fn len(&self) -> Result<u64> {
+        let transaction = self.env.read_txn()?;
+        Ok(self.keys.len(&transaction)?)
+    }
+
+    fn reading(&self, work: &mut dyn FnMut(&dyn Reads) -> Result<()>) -> Result<()> {
+        work(&View { transaction: &self.env.read_txn()?, keys: self.keys })
+    }
+
+    /// It compacts only into a copy, which then takes the place of the store.
+    fn compact(self: Box<Self>, dir: &Path) -> Result<()> {
+        let copy = dir.join("copy.mdb");
+        drop(self.env.copy_to_path(&copy, CompactionOption::Enabled)?);
+        self.close()?;
+        Ok(std::fs::rename(copy, dir.join("data.mdb"))?)
     }
 
     fn close(self: Box<Self>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! RocksDB: a log-structured merge tree in C++.
 
-use super::{Mode, OpenStore, Pair, Peer};
+use super::{Mode, OpenStore, Pair, Peer, Reads};
 use anyhow::Result;
 use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
 use std::path::Path;
@@ -28,23 +28,7 @@ fn open(dir: &Path, mode: Mode) -> Result<Box<dyn OpenStore>> {
     Ok(Box::new(RocksDb { db: DB::open(&options, dir)?, write }))
 }
 
-impl OpenStore for RocksDb {
-    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        Ok(self.db.put_opt(key, value, &self.write)?)
-    }
-
-    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
-        let mut batch = WriteBatch::default();
-        for (key, value) in pairs {
-            batch.put(key, value);
-        }
-        Ok(self.db.write_opt(&batch, &self.write)?)
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(self.db.flush_wal(true)?)
-    }
-
+impl Reads for RocksDb {
     fn get(&self, key: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<()> {
         if let Some(value) = self.db.get_pinned(key)? {
             each(&value);
@@ -59,6 +43,46 @@ impl OpenStore for RocksDb {
             each(&key, &value);
         }
         Ok(())
+    }
+}
+
+impl OpenStore for RocksDb {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.db.put_opt(key, value, &self.write)?)
+    }
+
+    fn put_batch(&self, pairs: &[Pair]) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in pairs {
+            batch.put(key, value);
+        }
+        Ok(self.db.write_opt(batch, &self.write)?)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(self.db.flush_wal(true)?)
+    }
+
+    fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        keys.iter().for_each(|key| batch.delete(key));
+        Ok(self.db.write_opt(batch, &self.write)?)
+    }
+
+    fn len(&self) -> Result<u64> {
+        let mut count = 0;
+        self.scan(&[], usize::MAX, &mut |_, _| count += 1)?;
+        Ok(count)
+    }
+
+    fn reading(&self, work: &mut dyn FnMut(&dyn Reads) -> Result<()>) -> Result<()> {
+        work(self)
+    }
+
+    fn compact(self: Box<Self>, _: &Path) -> Result<()> {
+        self.db.flush()?;
+        self.db.compact_range::<&[u8], &[u8]>(None, None);
+        self.close()
     }
 
     fn close(self: Box<Self>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The work on key-value engines: what is timed, and in which order.
 
-use super::{Mode, OpenStore, Pair, Peer};
+use super::{Mode, OpenStore, Pair, Peer, Reads};
 use crate::measure::{Row, in_turn, repeat, repeat_by_threads};
 use crate::options::{Options, Sizes};
 use crate::payload::Payloads;
@@ -91,25 +91,16 @@ impl Work {
     }
 
     fn row(self, sizes: &Sizes, cairn: &Peer, other: &Peer) -> Row {
-        let promise = self.promise(other);
-        Row {
-            work: self.name(sizes),
-            unit: self.unit(),
-            log: other.name,
-            promise: promise.unwrap_or("-"),
-            base: cairn.name,
-            base_promise: self.promise(cairn).unwrap_or("-"),
-            rounds: Vec::new(),
-            failure: promise.err().map(str::to_owned),
-            not_offered: promise.is_err(),
-            note: None,
-            bar: Some(self.bar()),
-        }
+        let base = (cairn.name, self.promise(cairn).unwrap_or("-"));
+        let mut row =
+            Row::new(self.name(sizes), self.unit(), (other.name, self.promise(other)), base);
+        row.bar = Some(self.bar());
+        row
     }
 }
 
 /// A random key that follows from its number.
-fn key(number: u64) -> Vec<u8> {
+pub fn key(number: u64) -> Vec<u8> {
     let mix = |seed: u64| {
         let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -123,7 +114,7 @@ fn key(number: u64) -> Vec<u8> {
 }
 
 /// Pairs of consecutive numbers; a value carries its number.
-fn pairs(first: u64, count: usize, payloads: &mut Payloads) -> Vec<Pair> {
+pub fn pairs(first: u64, count: usize, payloads: &mut Payloads) -> Vec<Pair> {
     payloads.number(first);
     (first..)
         .zip(payloads.batch(count))
@@ -219,7 +210,7 @@ impl Loaded {
     }
 }
 
-fn random(seed: u64) -> impl FnMut(u64) -> u64 {
+pub fn random(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move |below| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -227,7 +218,7 @@ fn random(seed: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
-fn get(store: &dyn OpenStore, number: u64, hit: bool) -> Result<()> {
+pub fn get(store: &(impl Reads + ?Sized), number: u64, hit: bool) -> Result<()> {
     let mut found = None;
     store.get(&key(number), &mut |value| {
         found = value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
@@ -251,12 +242,12 @@ fn scan_all(store: &dyn OpenStore, total: u64) -> Result<()> {
     Ok(())
 }
 
-fn fresh_dir(options: &Options) -> Result<tempfile::TempDir> {
+pub fn fresh_dir(options: &Options) -> Result<tempfile::TempDir> {
     Ok(tempfile::Builder::new().prefix("kv-").tempdir_in(&options.dir)?)
 }
 
 /// Bytes that the files of a directory take up on the disk.
-fn disk_len(dir: &Path) -> Result<u64> {
+pub fn disk_len(dir: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let mut len = 0;
     for entry in std::fs::read_dir(dir)? {

@@ -9,7 +9,12 @@ use std::path::Path;
 
 const TOPIC: &str = "t";
 
-struct Topics(Engine);
+struct Topics {
+    engine: Engine,
+    /// Makes the tree follow the log, where it does.
+    #[cfg(feature = "kv")]
+    tree: Option<crate::kv::cairn::Trailing>,
+}
 
 /// Topics as event engines are compared with.
 pub fn peer() -> Peer {
@@ -29,10 +34,39 @@ pub fn beside_the_log() -> Peer {
     Peer { base: Base::Log, ..peer() }
 }
 
+/// With a tree of proofs that follows the log all the time.
+#[cfg(feature = "kv")]
+pub fn with_tree() -> Peer {
+    Peer {
+        name: "cairn-engine with tree",
+        buffered: Ok("written to the OS, never synced meanwhile; ids, chain, CRC, tree following"),
+        durable: Ok("fdatasync before each acknowledgement, shared by threads; ids, chain, CRC, \
+             tree following"),
+        base: Base::Tree,
+        open: open_with_tree,
+        ..peer()
+    }
+}
+
+#[cfg(feature = "kv")]
+fn open_with_tree(dir: &Path, mode: Mode) -> Result<Box<dyn OpenLog>> {
+    let engine = engine(dir, mode)?;
+    let tree = Some(crate::kv::cairn::Trailing::begin(&engine));
+    Ok(Box::new(Topics { engine, tree }))
+}
+
 fn open(dir: &Path, mode: Mode) -> Result<Box<dyn OpenLog>> {
+    Ok(Box::new(Topics {
+        engine: engine(dir, mode)?,
+        #[cfg(feature = "kv")]
+        tree: None,
+    }))
+}
+
+fn engine(dir: &Path, mode: Mode) -> Result<Engine> {
     let engine = Engine::open_with(dir, cairn::config(mode))?;
     engine.create_topic(TOPIC, TopicConfig::default())?;
-    Ok(Box::new(Topics(engine)))
+    Ok(engine)
 }
 
 fn event(payload: &[u8]) -> NewEvent {
@@ -41,18 +75,18 @@ fn event(payload: &[u8]) -> NewEvent {
 
 impl OpenLog for Topics {
     fn append_one(&self, _thread: usize, payload: &[u8]) -> Result<()> {
-        self.0.append(TOPIC, event(payload))?;
+        self.engine.append(TOPIC, event(payload))?;
         Ok(())
     }
 
     fn append_batch(&self, payloads: &[Vec<u8>]) -> Result<()> {
         let events: Vec<NewEvent> = payloads.iter().map(|payload| event(payload)).collect();
-        self.0.append_batch(TOPIC, &events)?;
+        self.engine.append_batch(TOPIC, &events)?;
         Ok(())
     }
 
     fn read(&self, index: u64, count: u64, _len: usize, checker: &mut Checker) -> Result<()> {
-        let events = self.0.events(TOPIC, 0, index)?;
+        let events = self.engine.events(TOPIC, 0, index)?;
         for event in events.take(usize::try_from(count)?) {
             checker.take(event?.data.as_bytes());
         }
@@ -60,14 +94,25 @@ impl OpenLog for Topics {
     }
 
     fn read_verified(&self, index: u64, _len: usize, checker: &mut Checker) -> Result<()> {
-        let event = self.0.event(TOPIC, 0, index)?;
-        let verified = self.0.log().read_verified(event.lsn)?;
+        let event = self.engine.event(TOPIC, 0, index)?;
+        let verified = self.engine.log().read_verified(event.lsn)?;
         verified.record.payload.context("its payload is gone")?;
         checker.take(event.data.as_bytes());
         Ok(())
     }
 
+    #[cfg(feature = "kv")]
+    fn settle(&self) -> Result<()> {
+        if self.tree.is_some() {
+            self.engine.log().sync()?;
+            self.engine.proofs()?.catch_up()?;
+        }
+        Ok(())
+    }
+
     fn close(self: Box<Self>) -> Result<()> {
-        Ok(self.0.close()?)
+        #[cfg(feature = "kv")]
+        self.tree.map_or(Ok(()), crate::kv::cairn::Trailing::end)?;
+        Ok(self.engine.close()?)
     }
 }

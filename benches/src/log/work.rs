@@ -141,22 +141,12 @@ pub fn run(options: &Options, others: &[Peer]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(work: String, unit: &'static str, peer: &Peer, mode: Mode) -> Row {
+fn row(work: String, unit: &str, peer: &Peer, mode: Mode) -> Row {
     let base = peer.base.peer();
-    let promise = peer.promise(mode);
-    Row {
-        work,
-        unit,
-        log: peer.name,
-        promise: promise.unwrap_or("-"),
-        base: base.name,
-        base_promise: base.promise(mode).unwrap_or("-"),
-        rounds: Vec::new(),
-        failure: promise.err().map(str::to_owned),
-        not_offered: promise.is_err(),
-        note: None,
-        bar: peer.bar,
-    }
+    let other = (peer.name, peer.promise(mode));
+    let mut row = Row::new(work, unit, other, (base.name, base.promise(mode).unwrap_or("-")));
+    row.bar = peer.bar;
+    row
 }
 
 fn fresh_dir(options: &Options) -> Result<tempfile::TempDir> {

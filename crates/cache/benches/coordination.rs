@@ -42,6 +42,17 @@ fn bench_sessions(bench: &mut Criterion) {
     bench.bench_function("session/touch within the step", |b| {
         b.iter(|| black_box(sessions.touch(turn.next().expect("endless")).expect("reads")));
     });
+    // What the one who ends sessions does each time: it looks at the leases of all of them.
+    let mut living = tokens.len();
+    for count in [living, 100_000] {
+        for user in living..count {
+            sessions.store(&format!("more {user}"), &data).expect("stores");
+        }
+        living = count;
+        bench.bench_function(&format!("session/maintain, {count} that live"), |b| {
+            b.iter(|| black_box(engine.keys().expire_leases()).expect("ends none"));
+        });
+    }
     let mut user = 0_u64;
     bench.bench_function("session/store and revoke, buffered", |b| {
         b.iter(|| {

@@ -29,7 +29,7 @@ impl RedisClient {
     /// A server at `redis://` or `rediss://`. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`]; [`Error::Unsupported`] for sentinels, clusters, and what this build
+    /// [`Error::InvalidUrl`]; [`Error::Unsupported`] for clusters, and what this build
     /// leaves out.
     pub fn new(url: &str) -> Result<Self> {
         if url.starts_with("https://") || url.starts_with("http://") {

@@ -192,7 +192,9 @@ impl HybridStore {
             self.shared.local.remove(key);
             return Ok(None);
         }
-        local.checked.fetch_max(mark.revision, Ordering::AcqRel);
+        if local.checked.load(Ordering::Relaxed) < mark.revision {
+            local.checked.fetch_max(mark.revision, Ordering::AcqRel);
+        }
         core.figures.local_hits.add(1);
         if local.found.value.is_none() {
             core.figures.absent.add(1);
@@ -296,26 +298,30 @@ impl HybridStore {
     }
 
     /// Writes a key: to the engine, whose word counts, then to the tiers. Gives the revision.
+    /// Waits for the disk on a thread where that is allowed, so that other tasks go on. When the
+    /// future is dropped the key may still be written.
     ///
     /// # Errors
     /// The engine's only.
     pub async fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<u64> {
         let (key, value) = (key.into(), value.into());
-        let keyspace = self.keyspace();
+        let keyspace = self.keyspace().clone();
         let forgotten = keyspace.engine().keys().change_mark().forgotten;
-        let revision = keyspace.put(key.clone(), value.clone())?.revision;
+        let (name, content) = (key.clone(), value.clone());
+        let revision = may_block(move || keyspace.put(name, content)).await?.revision;
         self.remember(&key, &Found { value: Some(value), revision }, forgotten, 0);
         self.wait_a_little(revision).await;
         Ok(revision)
     }
 
-    /// Deletes a key; whether there was one.
+    /// Deletes a key; whether there was one. Waits as [`put`](Self::put) does.
     ///
     /// # Errors
     /// The engine's only.
     pub async fn delete(&self, key: impl Into<Bytes>) -> Result<bool> {
         let key = key.into();
-        let deleted = self.keyspace().delete(key.clone())?;
+        let (keyspace, name) = (self.keyspace().clone(), key.clone());
+        let deleted = may_block(move || keyspace.delete(name)).await?;
         self.shared.local.remove(&key[..]);
         self.wait_a_little(deleted.revision).await;
         Ok(deleted.deleted > 0)
@@ -352,6 +358,20 @@ impl HybridStore {
     #[must_use]
     pub fn is_backend_up(&self) -> bool {
         self.shared.core.epoch().is_some()
+    }
+}
+
+/// Does what may wait for a disk on a thread for that.
+async fn may_block<T: Send + 'static>(
+    work: impl FnOnce() -> cairndb::engine::Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down does not begin what it was given.
+            Err(_) => Err(cairndb::engine::Error::Log(cairndb::log::Error::Closed).into()),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cairn_cache::backend::*;
-use cairn_cache::{Error, RedisClient};
+use cairn_cache::*;
 use cairndb::vfs::{ManualClock, SeededRng};
 
 use crate::block_on;
@@ -174,7 +174,12 @@ fn addresses_that_are_none_are_refused_without_repeating_them() {
         assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
     }
-    for url in ["redis-sentinel://h/main", "redis-cluster://h", "redis+cluster://h"] {
+    for url in ["redis-sentinel://h", "redis-sentinel://u:hidden@h:x/main", "redis-sentinel:///m"] {
+        let error = RedisClient::new(url).expect_err(url);
+        assert!(matches!(error, Error::InvalidUrl { .. }), "{url}: {error}");
+        assert!(!error.to_string().contains("hidden"), "{error}");
+    }
+    for url in ["redis-cluster://h", "redis+cluster://h", "rediss-cluster://u:hidden@h"] {
         let error = RedisClient::new(url).expect_err(url);
         assert!(matches!(error, Error::Unsupported { .. }), "{url}: {error}");
     }
@@ -232,6 +237,37 @@ fn jumps_of_the_clock_neither_end_nor_lengthen_a_life() {
 }
 
 #[test]
+fn a_reader_trusts_no_age_after_the_clock_of_the_server_was_set_back() {
+    let clock = Arc::new(ManualClock::default());
+    let set = |micros| clock.set(cairndb::types::Timestamp::from_micros(micros));
+    let cache = MemoryCache::new(MemoryConfig { clock: clock.clone(), ..MemoryConfig::default() });
+    let (_dir, _engine, keyspace) = crate::hybrid::engine();
+    block_on(async {
+        let hour = 3_600_000_000;
+        set(10 * hour);
+        let cache: Arc<dyn CacheBackend> = Arc::new(cache);
+        let keeper = HybridStore::new(keyspace, cache.clone(), HybridOptions::default());
+        let revision = keeper.put("a", "1").await.expect("writes");
+        assert!(keeper.settled(revision, PATIENT).await);
+        let bound = Duration::from_secs(7200);
+        let reader = CacheReader::new(cache.clone(), "default", "k", bound);
+        let answer = reader.get(b"a").await.expect("reads").answer;
+        assert_eq!(answer, Lookup::Value("1".into()));
+        // From here on nobody keeps the cache up to date.
+        drop(keeper);
+        crate::hybrid::until("it has ended", || Arc::strong_count(&cache) == 2).await;
+        for (now, is_known) in [(11, true), (12, true), (13, false), (9, false), (10, true)] {
+            set(now * hour);
+            let known = reader.get(b"a").await;
+            assert_eq!(known.is_ok(), is_known, "{now}: {known:?}");
+            if let Err(error) = known {
+                assert!(matches!(error, Error::TooOld { .. }), "{error}");
+            }
+        }
+    });
+}
+
+#[test]
 fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
     let bytes_max = 100_000;
     let cache = MemoryCache::new(MemoryConfig { bytes_max, ..MemoryConfig::default() });
@@ -248,7 +284,62 @@ fn the_cache_in_process_keeps_its_budget_and_what_is_asked_for() {
                 );
             }
         }
-        cache.set_plain(b"huge", vec![0; 200_000].into(), None).await.expect("writes");
-        assert!(cache.len() <= bytes_max, "not even one entry is over it");
+        cache.set_plain(b"huge", vec![0; 99_000].into(), None).await.expect("writes");
+        assert!(cache.len() <= bytes_max, "not even one large entry is over it");
+    });
+}
+
+#[test]
+fn the_cache_in_process_keeps_its_budget_whatever_is_written_again_and_removed() {
+    let bytes_max = 30_000;
+    let cache = MemoryCache::new(MemoryConfig { bytes_max, ..MemoryConfig::default() });
+    let rng = SeededRng::new(5);
+    block_on(async {
+        let mut found = 0;
+        for _ in 0..20_000 {
+            let key = format!("k{}", rng.below(60));
+            let len = rng.below(if rng.below(50) == 0 { 40_000 } else { 2_000 }) as usize;
+            match rng.below(4) {
+                0 => drop(cache.remove(&[key.into()]).await.expect("removes")),
+                1 => {
+                    let value = cache.get_plain(key.as_bytes()).await.expect("answers");
+                    found += u32::from(value.is_some());
+                }
+                _ => {
+                    cache.set_plain(key.as_bytes(), vec![1; len].into(), None).await.expect("sets");
+                    let is_there = cache.get_plain(key.as_bytes()).await.expect("answers");
+                    assert!(is_there.is_some() || len > 29_000, "{len} bytes were not kept");
+                }
+            }
+            assert!(cache.len() <= bytes_max, "{}", cache.len());
+        }
+        assert!(found > 1000, "{found}");
+    });
+}
+
+#[test]
+fn a_value_over_the_whole_budget_of_the_cache_in_process_drives_out_nothing() {
+    let cache = MemoryCache::new(MemoryConfig { bytes_max: 100_000, ..MemoryConfig::default() });
+    block_on(async {
+        let life = Duration::from_secs(10);
+        for number in 0..100_u64 {
+            let key = format!("k{number}");
+            cache.set_if_newer(key.as_bytes(), vec![0; 500].into(), 1, life).await.expect("writes");
+        }
+        let before = cache.len();
+        let huge = bytes::Bytes::from(vec![0; 200_000]);
+        for key in [&b"huge"[..], b"k7"] {
+            cache.set_if_newer(key, huge.clone(), 2, life).await.expect("no error");
+            cache.set_plain(key, huge.clone(), None).await.expect("no error");
+            assert_eq!(cache.get(key).await.expect("answers"), None, "neither new nor old");
+        }
+        for number in (0..100).filter(|number| *number != 7) {
+            let key = format!("k{number}");
+            assert!(cache.get(key.as_bytes()).await.expect("answers").is_some(), "{key}");
+        }
+        assert!(cache.len() < before);
+        // Room is made for what fits as before.
+        cache.set_plain(b"k7", vec![0; 50_000].into(), None).await.expect("writes");
+        assert!(cache.get_plain(b"k7").await.expect("answers").is_some());
     });
 }

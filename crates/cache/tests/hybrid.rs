@@ -182,6 +182,44 @@ fn a_reader_without_a_keeper_gets_an_error_and_not_an_old_value() {
     });
 }
 
+/// Milliseconds that an entry has left.
+const LEFT: Script = Script {
+    name: "left",
+    lua: "return redis.call('PTTL', KEYS[1])",
+    local: |keys, names, _| {
+        let left = keys.ttl(&names[0]).expect("it has an end");
+        Ok(Reply::Int(i64::try_from(left.as_millis()).expect("not for ever")))
+    },
+};
+
+#[test]
+fn lives_in_the_backend_differ_so_that_they_do_not_end_together() {
+    let (_dir, _engine, keyspace) = engine();
+    block_on(async {
+        let cache = memory();
+        let options = HybridOptions { ttl: PATIENT * 60, ..HybridOptions::default() };
+        let cached = HybridStore::new(keyspace, cache.clone(), options);
+        until("the backend is up", || cached.is_backend_up()).await;
+        let mut last = 0;
+        for number in 0..20 {
+            last = cached.put(format!("k{number}"), "v").await.expect("writes");
+        }
+        assert!(cached.settled(last, PATIENT).await);
+        let head = cache.get_plain(b"cairn:default:k:head").await.expect("reads").expect("there");
+        let epoch = String::from_utf8(head[..32].to_vec()).expect("digits");
+        let mut lives = std::collections::BTreeSet::new();
+        for number in 0..20 {
+            let name = format!("cairn:default:k:{epoch}:k{number}");
+            let left = cache.script(&LEFT, &[name.into()], &[]).await.expect("asks");
+            lives.insert(left.as_int().expect("a number"));
+        }
+        let (first, last) = (lives.first().expect("some"), lives.last().expect("some"));
+        assert!(last - first > 10_000, "{lives:?}");
+        // At most a tenth is taken off, and what passed since.
+        assert!(*first > 3_600_000 * 9 / 10 - 60_000 && *last <= 3_600_000, "{lives:?}");
+    });
+}
+
 #[test]
 fn a_read_finds_its_way_to_readers_without_an_engine() {
     let (_dir, _engine, keyspace) = engine();
@@ -199,6 +237,46 @@ fn a_read_finds_its_way_to_readers_without_an_engine() {
         assert_eq!(known.answer, Lookup::Value("1".into()));
         assert_eq!(reader.get(b"never").await.expect("reads").answer, Lookup::Absent);
         assert_eq!(cached.stats().lag, 0);
+    });
+}
+
+#[test]
+fn other_tasks_go_on_while_a_write_waits_for_the_engine() {
+    let (_dir, engine, keyspace) = engine();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let cached = HybridStore::new(keyspace, memory(), HybridOptions::default());
+        for delete in [false, true] {
+            // Somebody is the one writer of the engine, and stays it until another task speaks up.
+            let (say, heard) = std::sync::mpsc::channel::<()>();
+            let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel::<()>();
+            let engine = engine.clone();
+            let holding = std::thread::spawn(move || {
+                let held = engine.keys().write(|_| {
+                    begin.send(()).expect("somebody waits");
+                    Ok(heard.recv_timeout(PATIENT).is_ok())
+                });
+                held.expect("plans nothing")
+            });
+            begun.recv().await.expect("it holds");
+            let writing = tokio::spawn({
+                let cached = cached.clone();
+                async move {
+                    match delete {
+                        false => drop(cached.put("a", "1").await.expect("writes")),
+                        true => assert!(cached.delete("a").await.expect("deletes")),
+                    }
+                }
+            });
+            // Tasks of one thread take turns: the write has begun when this one comes again.
+            tokio::task::yield_now().await;
+            assert!(!writing.is_finished());
+            let speaking = tokio::spawn(async move { say.send(()).expect("somebody listens") });
+            writing.await.expect("no panic");
+            speaking.await.expect("no panic");
+            assert!(holding.join().expect("no panic"), "nobody spoke up while the write waited");
+        }
+        assert_eq!(cached.get(b"a").await.expect("reads"), None);
     });
 }
 

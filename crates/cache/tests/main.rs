@@ -6,10 +6,14 @@
 mod damage;
 mod hybrid;
 #[cfg(feature = "redis")]
+mod phases;
+#[cfg(feature = "redis")]
 mod races;
 mod redis_server;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod rest_endpoint;
+#[cfg(feature = "redis")]
+mod sentinels;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod suite;
 
@@ -22,6 +26,8 @@ mod locks;
 mod power;
 mod sessions;
 mod shared;
+#[cfg(feature = "redis")]
+mod tls;
 
 /// Runs a test's future on a runtime of its own.
 fn block_on<T>(future: impl Future<Output = T>) -> T {

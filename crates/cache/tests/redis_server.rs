@@ -9,9 +9,16 @@ use std::time::{Duration, Instant};
 /// A running server. It is killed when dropped.
 pub struct RedisServer {
     port: u16,
+    extra: Vec<String>,
     password: Option<String>,
     dir: tempfile::TempDir,
     child: Option<Child>,
+}
+
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    free.local_addr().expect("bound").port()
 }
 
 impl RedisServer {
@@ -22,6 +29,11 @@ impl RedisServer {
 
     /// One that wants a password.
     pub fn start_with(password: Option<&str>) -> Option<Self> {
+        Self::start_more(password, Vec::new)
+    }
+
+    /// One with more arguments, which are made anew for every attempt.
+    pub fn start_more(password: Option<&str>, extra: impl Fn() -> Vec<String>) -> Option<Self> {
         let there = Command::new("redis-server").arg("--version").output();
         if !there.is_ok_and(|output| output.status.success()) {
             println!(
@@ -31,12 +43,10 @@ impl RedisServer {
         }
         // Somebody else may take the port before the server does: try again then.
         for _ in 0..10 {
-            let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-            let port = free.local_addr().expect("bound").port();
-            drop(free);
             let dir = tempfile::tempdir().expect("a directory");
             let password = password.map(str::to_owned);
-            let mut server = Self { port, password, dir, child: None };
+            let (port, extra) = (free_port(), extra());
+            let mut server = Self { port, extra, password, dir, child: None };
             if server.launch() {
                 return Some(server);
             }
@@ -49,7 +59,7 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no", "--loglevel", "warning"]);
-        command.arg("--dir").arg(self.dir.path());
+        command.arg("--dir").arg(self.dir.path()).args(&self.extra);
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);
         }
@@ -95,6 +105,11 @@ impl RedisServer {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}/", self.port),
             None => format!("redis://127.0.0.1:{}/", self.port),
         }
+    }
+
+    /// The arguments that it was started with beside the usual ones.
+    pub fn extra(&self) -> &[String] {
+        &self.extra
     }
 
     /// Its port.

@@ -58,7 +58,8 @@ impl Engine {
     /// [`Invalid`](cairn_segment::Error::Invalid) when the store is not encrypted.
     pub fn rotate_encryption_key(&self, new: Option<&dyn KeyProvider>) -> Result<KeyStatus> {
         let outer = new.map(encryption_key).transpose()?;
-        Ok(self.log().rotate_keys(outer.as_ref().map(cairn_auth::Secret::expose))?)
+        self.log().rotate_keys(outer.as_ref().map(cairn_auth::Secret::expose))?;
+        self.encryption_status()
     }
 
     /// Seals everything anew that is not sealed with the newest data key, and forgets the data
@@ -75,10 +76,11 @@ impl Engine {
         // Tiles and the like are made again from the log, while it is there whole; the signing
         // key is not.
         let is_whole = self.log().start_lsn() == cairn_types::Lsn::ZERO;
+        let owned = self.shared.subjects.owned_files()?;
         let reseal = |dir: &&str| {
             let again = is_whole && *dir != "keys";
             let damaged = if again { OnDamage::Remove } else { OnDamage::Refuse };
-            self.log().reseal_files(dir, damaged)
+            self.log().reseal_files(dir, damaged, &owned)
         };
         // Their file is among those of the proofs.
         let no_erasures = self.progress();
@@ -86,8 +88,8 @@ impl Engine {
         let file_count = self.shared.proofs.alone(all)?;
         drop(no_erasures);
         self.shared.subjects.reseal()?;
-        let needed = self.shared.subjects.data_keys()?;
-        let dropped_key_count = self.log().drop_unneeded_keys(&needed)?;
+        let owned = self.shared.subjects.owned_files()?;
+        let dropped_key_count = self.log().drop_unneeded_keys(&owned)?;
         Ok(Resealed { segments, file_count, dropped_key_count })
     }
 
@@ -96,13 +98,6 @@ impl Engine {
     /// # Errors
     /// The log's [`Invalid`](cairn_segment::Error::Invalid) when the store is not encrypted.
     pub fn encryption_status(&self) -> Result<KeyStatus> {
-        let mut status = self.log().key_status()?;
-        for number in self.shared.subjects.data_keys()? {
-            match status.keys.iter_mut().find(|(key, _)| key.number == number) {
-                Some((_, used)) => used.file_count += 1,
-                None => status.plain.file_count += 1,
-            }
-        }
-        Ok(status)
+        Ok(self.log().key_status(&self.shared.subjects.owned_files()?)?)
     }
 }

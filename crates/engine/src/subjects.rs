@@ -19,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind, KeyNumber, StoreKey};
+use cairn_codec::seal::{BlockCipher, BlockIdentity, FILE_SALT_LEN, FileKind, StoreKey};
 use cairn_mvcc::{Erasure, ValueSealer};
-use cairn_segment::{Log, RecordKind};
+use cairn_segment::{Log, OwnedFile, RecordKind};
 use cairn_types::{Lsn, StreamId};
 
 pub(crate) use record::SUBJECT;
@@ -105,9 +105,10 @@ impl Subjects {
         act(keys)
     }
 
-    /// The data keys of the store that keys of subjects are sealed with.
-    pub(crate) fn data_keys(&self) -> Result<Vec<KeyNumber>> {
-        self.with_keys(|keys| Ok(keys.data_keys()))
+    /// The file of the keys of subjects, with the data keys of the store that it needs.
+    pub(crate) fn owned_files(&self) -> Result<[OwnedFile; 1]> {
+        let keys = self.with_keys(|keys| Ok(keys.data_keys()))?;
+        Ok([OwnedFile { path: key_file::PATH, keys }])
     }
 
     /// Seals the keys of subjects with the newest data key.

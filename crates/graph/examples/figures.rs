@@ -50,6 +50,14 @@ fn processor_time() -> Duration {
     Duration::from_nanos(nanos.unwrap_or(0))
 }
 
+/// Mebibytes of memory by a name of the kernel: what is used now, or was at most.
+fn memory(name: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) >> 10
+}
+
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome {
@@ -104,12 +112,15 @@ fn load(graph: &Graph, vertices: u64, edges: u64, is_sorted: bool) -> Outcome {
         label_column: None,
         id: None,
     };
+    let used = memory("VmRSS");
     let start = Watch::start();
     let options = ImportOptions::default();
     let report = graph.import_edges(rows.as_bytes(), &columns, &options, &mut |_| {})?;
     start.each("import edges from CSV, buffered", edges);
     let (commits, len) = (report.commit_count, rows.len() >> 20);
     println!("   {commits} commits, {len} MB of CSV");
+    let (now, most) = (memory("VmRSS"), memory("VmHWM"));
+    println!("   memory before {used} MiB, at most {most} MiB, after {now} MiB");
     Ok(())
 }
 

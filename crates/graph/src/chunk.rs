@@ -9,7 +9,8 @@
 //!
 //! Numbers are little-endian; entries of chunks ascend by edge number. A chunk that loses its
 //! last edge is deleted, and chunks never gain one. A block is a hint and is never changed: an
-//! edge that its chunk does not have any more is gone, or is a single edge now.
+//! edge that its chunk does not have any more is gone, or is a single edge now. When the last of
+//! its edges leaves its chunks, a block is deleted.
 
 use cairndb::types::Bytes;
 
@@ -143,25 +144,60 @@ pub fn encode_block(label: &Label, entries: &[Packed]) -> Vec<u8> {
     out
 }
 
+/// A block that was read: its label, and its entries as bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockView<'a> {
+    pub(crate) label: Label,
+    entries: &'a [u8],
+}
+
+impl<'a> BlockView<'a> {
+    /// Checks the form of a block.
+    pub(crate) fn new(value: &'a [u8]) -> Result<Self> {
+        let mut at = Cursor::new(value, "block");
+        if at.u8()? != VERSION {
+            return Err(at.damaged("an unknown version"));
+        }
+        let label = Label::from_utf8(at.short()?).ok_or(at.damaged("an invalid label"))?;
+        let count = usize::from(at.u16()?);
+        let entries = at.rest();
+        if count == 0 || count > BLOCK_EDGES as usize || entries.len() != count * BLOCK_ENTRY_LEN {
+            return Err(at.damaged("no possible number of edges"));
+        }
+        Ok(Self { label, entries })
+    }
+
+    /// How many edges it was made for.
+    pub(crate) const fn len(&self) -> usize {
+        self.entries.len() / BLOCK_ENTRY_LEN
+    }
+
+    /// Its entry at an index; `None` beyond its end.
+    pub(crate) fn get(&self, index: usize) -> Result<Option<Packed>> {
+        let entry = self.entries.chunks_exact(BLOCK_ENTRY_LEN).nth(index);
+        entry.map(Packed::decode).transpose()
+    }
+
+    /// All its entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<Packed>> {
+        self.entries.chunks_exact(BLOCK_ENTRY_LEN).map(Packed::decode)
+    }
+}
+
+impl Packed {
+    fn decode(entry: &[u8]) -> Result<Self> {
+        let mut at = Cursor::new(entry, "block");
+        let src = VertexId::from_bytes(at.array()?);
+        Ok(Self { src, out_chunk: at.u32()?, in_chunk: at.u32()? })
+    }
+}
+
 /// The entry of a block at an index, with the label of the block; `None` beyond its end.
 ///
 /// # Errors
 /// [`Damaged`](crate::Error::Damaged) unless the value has its exact form.
 pub fn decode_block(value: &[u8], index: usize) -> Result<Option<(Label, Packed)>> {
-    let mut at = Cursor::new(value, "block");
-    if at.u8()? != VERSION {
-        return Err(at.damaged("an unknown version"));
-    }
-    let label = Label::from_utf8(at.short()?).ok_or(at.damaged("an invalid label"))?;
-    let count = usize::from(at.u16()?);
-    if count == 0 || count > BLOCK_EDGES as usize || at.rest().len() != count * BLOCK_ENTRY_LEN {
-        return Err(at.damaged("no possible number of edges"));
-    }
-    if index >= count {
-        return Ok(None);
-    }
-    at.take(index * BLOCK_ENTRY_LEN)?;
-    let src = VertexId::from_bytes(at.array()?);
-    let entry = Packed { src, out_chunk: at.u32()?, in_chunk: at.u32()? };
-    Ok(Some((label, entry)))
+    let block = BlockView::new(value)?;
+    let packed = block.get(index)?;
+    Ok(packed.map(|packed| (block.label, packed)))
 }

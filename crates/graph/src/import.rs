@@ -21,7 +21,8 @@ pub struct ImportOptions {
     /// Vertices, or edges with ids of their own, in one commit.
     pub batch: usize,
     /// Most edges in one window, which is one commit: the more of them share an end, the fewer
-    /// keys they need. A window takes about 400 bytes of memory an edge while it is committed.
+    /// keys they need. While a window of a million edges with one number each was committed,
+    /// memory grew by 545 bytes an edge, 255 of which the index keeps until tables have them.
     pub window: usize,
     /// Leave out vertices that exist already, instead of refusing them.
     pub skip_existing: bool,

@@ -2,10 +2,13 @@
 
 use cairn_graph::csv::CsvReader;
 use cairn_graph::{
-    Direction, EdgeColumns, Error, Graph, ImportOptions, Label, NodeColumns, Value, VertexId,
+    Direction, EdgeColumns, Edit, Error, Graph, ImportOptions, Label, NewEdge, NodeColumns,
+    Properties, StorageKey, Value, VertexId,
 };
 
-use crate::graph;
+use cairndb::keys::Range;
+
+use crate::{graph, graph_of, id};
 
 fn nodes(graph: &Graph, text: &str) -> Result<cairn_graph::ImportReport, Error> {
     let labels = vec![Label::new("airport")?];
@@ -129,4 +132,53 @@ fn a_row_without_end_is_refused_before_it_fills_memory() {
     }
     let mut reader = CsvReader::new(std::io::BufReader::new(Endless));
     assert!(matches!(reader.next_row(), Err(Error::Row { line: 1, .. })));
+}
+
+#[test]
+fn a_block_goes_with_the_last_of_its_packed_edges() {
+    let graph = graph_of(20);
+    let mut loader = graph.edge_loader(&ImportOptions::default());
+    for number in 0..300_u16 {
+        let end = |number: u16| id((number % 20) as u8);
+        let (src, dst) = (end(number), end(number / 20));
+        let label = Label::new("e").expect("label");
+        let new = NewEdge { id: None, src, dst, label, props: Properties::new() };
+        loader.push(1, new).expect("takes it");
+    }
+    loader.finish().expect("imports");
+    let blocks = || {
+        let keys = graph.keyspace().scan(Range::all(), 0).expect("scans");
+        let keys = keys.map(|kv| StorageKey::decode(&kv.expect("reads").key).expect("a key"));
+        keys.filter(|key| matches!(key, StorageKey::Block { .. })).count()
+    };
+    assert_eq!(blocks(), 3);
+    let mut edges: Vec<_> = (0..20)
+        .flat_map(|number| {
+            let found = graph.now().neighbours(id(number), Direction::Out, &[], usize::MAX);
+            found.expect("reads").into_iter().map(|near| near.edge)
+        })
+        .collect();
+    edges.sort_unstable();
+    assert_eq!(edges.len(), 300);
+    // The middle block, from its end; one of them becomes a single edge and stays.
+    for edge in edges[128..256].iter().rev() {
+        assert_eq!(blocks(), 3);
+        if *edge == edges[200] {
+            graph.update_edge(*edge, &Properties::new()).expect("updates");
+        } else {
+            graph.remove_edge(*edge).expect("removes");
+        }
+    }
+    assert_eq!(blocks(), 2);
+    assert!(graph.now().edge(edges[200]).expect("reads").is_some());
+    let report = graph.check().expect("checks");
+    assert!(report.is_intact() && report.unused_block_count == 0, "{report:?}");
+    // All others in one commit each way: a vertex with its edges, and all at once.
+    graph.remove_vertex(id(3), Edit::CASCADE).expect("removes");
+    let rest = |edge: &&cairn_graph::EdgeId| graph.now().edge(**edge).expect("reads").is_some();
+    let rest: Vec<_> = edges.iter().filter(rest).copied().collect();
+    graph.transact(|tx| rest.iter().try_for_each(|edge| tx.remove_edge(*edge))).expect("removes");
+    assert_eq!(blocks(), 0);
+    let report = graph.check().expect("checks");
+    assert!(report.is_intact() && report.edge_count == 0, "{report:?}");
 }

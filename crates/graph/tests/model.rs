@@ -213,6 +213,8 @@ impl Model {
         assert_eq!(stats.vertex_count, self.vertices.len() as u64);
         let report = view.check().expect("checks");
         assert!(report.is_intact(), "{:?}", report.disagreements);
+        let counts = (stats.vertex_count, stats.edge_count, 0);
+        assert_eq!((report.vertex_count, report.edge_count, report.unused_block_count), counts);
     }
 
     fn compare_indexes(&self, view: &cairn_graph::View) {

@@ -11,8 +11,8 @@
 //! a range is counted without being read.
 //!
 //! Invariants: an edit of the manifest is there or not; a table is complete and synced before the
-//! manifest names it; nothing is flushed that the log could still lose; a key in memory has its
-//! whole readable history there. This crate does not know revisions, leases or transactions.
+//! manifest names it; nothing is flushed that the log could still lose; a key in memory has there
+//! its newest version and every one that no table has. This crate does not know revisions, leases or transactions.
 //!
 //! ```
 //! use cairn_lsm::LsmTree;

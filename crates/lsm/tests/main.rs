@@ -4,6 +4,7 @@ mod crashes;
 mod damage;
 mod interleaved;
 mod model;
+mod moves;
 #[path = "../../cairn-tests/src/soaking.rs"]
 mod soaking;
 mod standalone;

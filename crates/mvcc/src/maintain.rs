@@ -68,6 +68,8 @@ pub(crate) struct Maintenance {
     written: AtomicUsize,
     /// The thread was told and has not finished.
     is_awake: AtomicBool,
+    /// What memory was like when the thread looked last whether anybody writes.
+    last_mark: Mutex<Option<(usize, usize)>>,
 }
 
 impl Maintenance {
@@ -111,7 +113,6 @@ impl Drop for Keeper {
 
 /// The thread: sleeps until told, and holds the store only while it works.
 fn run(signal: &Signal, shared: &Weak<Shared>) {
-    let mut last_mark = None;
     loop {
         let out_of_order = shared.upgrade().is_some_and(|shared| !shared.index.tree.is_ordered());
         let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,13 +133,23 @@ fn run(signal: &Signal, shared: &Weak<Shared>) {
         if is_due {
             work(signal, &store);
         } else {
-            let tree = &store.shared.index.tree;
-            let mark = Some(tree.change_mark());
-            // Only while nobody writes: a range that comes now need not do it.
-            if std::mem::replace(&mut last_mark, mark) == mark {
-                tree.bring_into_order(ORDER_PIECE);
-            }
+            order_while_idle(&store);
         }
+    }
+}
+
+/// Brings some of memory into order if nothing was written since the last look: a range that
+/// comes need not do it then.
+fn order_while_idle(store: &Store) {
+    let tree = &store.shared.index.tree;
+    if tree.is_ordered() {
+        return;
+    }
+    let mark = Some(tree.change_mark());
+    let last = &store.shared.maintenance.last_mark;
+    let last = std::mem::replace(&mut *last.lock().unwrap_or_else(PoisonError::into_inner), mark);
+    if last == mark {
+        tree.bring_into_order(ORDER_PIECE);
     }
 }
 
@@ -190,6 +201,7 @@ fn rest(signal: &Signal, store: &Store, len: u64) -> ControlFlow<()> {
     let tree = &store.shared.index.tree;
     let mut left = store.shared.cleaning.limiter.take(len);
     loop {
+        order_while_idle(store);
         let told = signal.state.lock().unwrap_or_else(PoisonError::into_inner);
         if told.stop {
             return ControlFlow::Break(());

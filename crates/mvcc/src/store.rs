@@ -112,6 +112,9 @@ pub struct Submitted<T> {
     pub revision: u64,
     /// Where it stands in the log; `None` when there was nothing to write.
     pub ticket: Option<Ticket>,
+    /// The end of what the answer rests on: also without a write of its own it may have seen
+    /// others' that are under way.
+    end: Lsn,
 }
 
 /// Figures of a store.
@@ -249,7 +252,7 @@ impl Store {
         let answer = plan(&mut planner)?;
         if planner.is_empty() {
             let revision = state.current;
-            return Ok(Submitted { answer, revision, ticket: None });
+            return Ok(Submitted { answer, revision, ticket: None, end: state.applied });
         }
         let draft = planner.draft()?;
         let ticket = self.shared.log.submit(&draft, expect)?;
@@ -261,7 +264,8 @@ impl Store {
         }
         let revision = state.current;
         drop((leases, state));
-        Ok(Submitted { answer, revision, ticket: Some(ticket) })
+        let end = ticket.appended.end_lsn;
+        Ok(Submitted { answer, revision, ticket: Some(ticket), end })
     }
 
     /// Takes a batch that has its place in the log into the index.
@@ -325,9 +329,7 @@ impl Store {
     /// # Errors
     /// The log's; whether the write is in it shows when it is opened again.
     pub fn wait<T>(&self, submitted: &Submitted<T>) -> Result<()> {
-        if let Some(ticket) = &submitted.ticket {
-            self.shared.log.wait(ticket)?;
-        }
+        self.shared.log.wait_through(submitted.end)?;
         self.shared.published.fetch_max(submitted.revision, Ordering::AcqRel);
         Ok(())
     }

@@ -18,6 +18,27 @@ fn revisions(watcher: &mut Watcher) -> Vec<u64> {
     found
 }
 
+/// What writes nothing shows the newest revision all the same, and with it a write of somebody
+/// else that is under way: a watch that came in between used to skip that one.
+#[test]
+fn a_write_of_nothing_beside_one_under_way_costs_no_watch_an_event() {
+    let store = store();
+    let mut watcher = watch(&store, WatchRequest::new(S, Range::all()));
+    let under_way = store.submit(&[], |planner| planner.put(&Put::new(S, "k", "v")));
+    let under_way = under_way.expect("submits");
+    let nothing = store.submit(&[], |planner| planner.delete(&DeleteRange::key(S, "absent")));
+    let nothing = nothing.expect("submits");
+    assert_eq!(nothing.answer.deleted, 0);
+    assert!(revisions(&mut watcher).is_empty(), "nobody was told of it");
+    store.wait(&nothing).expect("waits");
+    let end = under_way.ticket.as_ref().expect("it is written").appended.end_lsn;
+    assert_eq!(store.revision(), under_way.revision);
+    assert!(store.log().visible_end() >= end, "a revision is shown when it is durable");
+    assert_eq!(revisions(&mut watcher), [under_way.revision]);
+    store.wait(&under_way).expect("waits");
+    assert!(revisions(&mut watcher).is_empty(), "once");
+}
+
 #[test]
 fn m22_from_now_the_past_the_future_and_what_was_compacted() {
     let store = store();

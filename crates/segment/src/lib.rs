@@ -55,7 +55,7 @@ pub use read::{Record, RecordRef, Scan, StreamScan};
 pub use recover::RecoveryReport;
 pub use repair::{Repair, cut};
 pub use retain::{Dropped, Retention};
-pub use rotate::{KeyStatus, KeyUse, OnDamage};
+pub use rotate::{KeyStatus, KeyUse, OnDamage, OwnedFile};
 pub use snapshot::{Exported, Imported, Snapshot, SnapshotError, SnapshotImport, SnapshotOptions};
 pub use space::{SegmentStats, SpaceLimit};
 pub use verified::VerifiedRecord;

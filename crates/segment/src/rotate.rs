@@ -18,10 +18,6 @@ use crate::keyring::{RING_PATHS, read_ring, write_ring};
 use crate::sealed_files::{header_of, reseal};
 use crate::{Cleaned, Error, Log, Result};
 
-/// Files that are not sealed as a whole: their owner seals what is in them, and accounts for the
-/// data keys that this needs.
-const SEALED_BY_OWNERS: [&str; 1] = ["keys/subjects"];
-
 /// How often files are looked at again when one went while they were.
 const LOOKS: u32 = 20;
 
@@ -43,6 +39,22 @@ pub struct KeyStatus {
     pub keys: Vec<(RingKey, KeyUse)>,
     /// Segments and files that are not sealed, written before there was a key.
     pub plain: KeyUse,
+}
+
+/// A file that is not sealed as a whole: a layer above seals what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedFile {
+    /// Its path in the store.
+    pub path: &'static str,
+    /// The data keys that its parts are sealed with; [`KeyNumber::NONE`] for plain ones.
+    pub keys: Vec<KeyNumber>,
+}
+
+impl OwnedFile {
+    /// Whether this is the file, or what it is written to before it is renamed.
+    fn is_at(&self, path: &str) -> bool {
+        path.strip_suffix(".tmp").unwrap_or(path) == self.path
+    }
 }
 
 /// What happens to a file that does not open when it is to be sealed anew.
@@ -88,7 +100,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Invalid`] when the log has no key or the new one is none; what cannot be written.
-    pub fn rotate_keys(&self, outer: Option<&[u8]>) -> Result<KeyStatus> {
+    pub fn rotate_keys(&self, outer: Option<&[u8]>) -> Result<()> {
         self.writer()?.lock().check_open()?;
         let alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let store = &self.shared.store;
@@ -113,7 +125,7 @@ impl Log {
         self.writer()?.roll_now()?;
         self.checkpoint()?;
         drop(alone);
-        self.key_status()
+        Ok(())
     }
 
     /// Seals every complete segment anew that is not sealed with the newest data key. The last
@@ -155,11 +167,12 @@ impl Log {
     }
 
     /// Seals the files of views below a directory anew, those that are not sealed with the
-    /// newest data key, and removes temporary ones; returns how many were sealed. The caller sees to it that nobody writes there.
+    /// newest data key nor `owned`, and removes temporary ones; returns how many were sealed. The
+    /// caller sees to it that nobody writes there.
     ///
     /// # Errors
     /// What cannot be read or written; a file is replaced whole or not at all.
-    pub fn reseal_files(&self, dir: &str, damaged: OnDamage) -> Result<usize> {
+    pub fn reseal_files(&self, dir: &str, damaged: OnDamage, owned: &[OwnedFile]) -> Result<usize> {
         self.writer()?.lock().check_open()?;
         let store = &self.shared.store;
         let active = store.registry.active_key();
@@ -170,7 +183,7 @@ impl Log {
         let sealed = self.sealed_vfs();
         let (leftovers, files): (Vec<String>, Vec<String>) = files_below(&*store.vfs, dir)?
             .into_iter()
-            .filter(|path| !is_of_owner(path))
+            .filter(|path| !owned.iter().any(|file| file.is_at(path)))
             .partition(|path| path.ends_with(".tmp"));
         // A crash left them; nobody is at them now.
         leftovers.iter().try_for_each(|path| store.vfs.remove(path))?;
@@ -188,19 +201,18 @@ impl Log {
         Ok(count)
     }
 
-    /// Takes the data keys out of the ring that nothing needs, `also_needed` neither; returns how many. What is left of
-    /// files sealed with them, on the medium or in a copy whose ring is lost, cannot be opened
-    /// any more.
+    /// Takes the data keys out of the ring that nothing needs, `owned` files neither; returns how
+    /// many. What is left of files sealed with them, on the medium or in a copy whose ring is
+    /// lost, cannot be opened any more.
     ///
     /// # Errors
     /// What cannot be read or written.
-    pub fn drop_unneeded_keys(&self, also_needed: &[KeyNumber]) -> Result<usize> {
+    pub fn drop_unneeded_keys(&self, owned: &[OwnedFile]) -> Result<usize> {
         self.writer()?.lock().check_open()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = self.ring()?;
-        let uses = self.key_uses()?;
-        let kept =
-            ring.retain(|number| uses.contains_key(&number) || also_needed.contains(&number));
+        let uses = self.key_uses(owned)?;
+        let kept = ring.retain(|number| uses.contains_key(&number));
         let dropped = ring.keys().count() - kept.keys().count();
         if dropped > 0 {
             write_ring(&*self.shared.store.vfs, &kept)?;
@@ -212,9 +224,9 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Invalid`] when the store has no key ring; what cannot be read.
-    pub fn key_status(&self) -> Result<KeyStatus> {
+    pub fn key_status(&self, owned: &[OwnedFile]) -> Result<KeyStatus> {
         let ring = self.ring()?;
-        let mut uses = self.key_uses()?;
+        let mut uses = self.key_uses(owned)?;
         let plain = uses.remove(&KeyNumber::NONE).unwrap_or_default();
         let used = |key: RingKey| (key, uses.get(&key.number).copied().unwrap_or_default());
         Ok(KeyStatus { keys: ring.keys().map(used).collect(), plain })
@@ -225,10 +237,10 @@ impl Log {
         read_ring(&*self.shared.store.vfs)?.ring.ok_or_else(no_key)
     }
 
-    fn key_uses(&self) -> Result<BTreeMap<KeyNumber, KeyUse>> {
+    fn key_uses(&self, owned: &[OwnedFile]) -> Result<BTreeMap<KeyNumber, KeyUse>> {
         let mut tries = LOOKS;
         loop {
-            match self.look_for_keys() {
+            match self.look_for_keys(owned) {
                 // A merge took it away, or it was renamed: under its new name it counts.
                 Err(Error::Vfs(error)) if error.is_not_found() && tries > 0 => tries -= 1,
                 outcome => return outcome,
@@ -236,8 +248,11 @@ impl Log {
         }
     }
 
-    fn look_for_keys(&self) -> Result<BTreeMap<KeyNumber, KeyUse>> {
+    fn look_for_keys(&self, owned: &[OwnedFile]) -> Result<BTreeMap<KeyNumber, KeyUse>> {
         let mut uses: BTreeMap<KeyNumber, KeyUse> = BTreeMap::new();
+        for key in owned.iter().flat_map(|file| &file.keys) {
+            uses.entry(*key).or_default().file_count += 1;
+        }
         for segment in self.shared.segments.load().iter() {
             let used = uses.entry(segment.header.key).or_default();
             used.segment_count += 1;
@@ -247,7 +262,7 @@ impl Log {
         for path in files_below(vfs, "")? {
             let first = path.split('/').next().unwrap_or_default();
             let is_of_log = first == LOG_DIR || RING_PATHS.contains(&&*path) || !path.contains('/');
-            if is_of_log || is_of_owner(&path) {
+            if is_of_log || owned.iter().any(|file| file.is_at(&path)) {
                 continue;
             }
             let key = if first == QUARANTINE_DIR {
@@ -261,11 +276,6 @@ impl Log {
         }
         Ok(uses)
     }
-}
-
-/// Whether this is a file that its owner seals, or what it is written to before it is renamed.
-fn is_of_owner(path: &str) -> bool {
-    SEALED_BY_OWNERS.contains(&path.strip_suffix(".tmp").unwrap_or(path))
 }
 
 fn no_key() -> Error {

@@ -1,7 +1,8 @@
 //! The cache in process: needs no server, and ends with the program. Derived.
 //!
 //! Entries are the same bytes as on a server, so that scripts mean the same. Beyond the budget of
-//! bytes the entries that were not asked for lately go (second chance).
+//! bytes the entries that were not asked for lately go (second chance). An entry that is larger than
+//! the whole budget is not kept, and drives out nothing but what its key had.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,10 +156,13 @@ impl State {
         Some(entry)
     }
 
-    /// Lets entries go until the budget is kept.
-    fn make_room(&mut self, now: Duration) {
-        while self.len > self.bytes_max {
-            let Some(key) = self.turn.pop_front() else { return };
+    /// Lets entries go until so many bytes more are within the budget. Says whether turns were
+    /// taken out: those of keys without an entry may be among them.
+    fn make_room(&mut self, now: Duration, more: usize) -> bool {
+        let mut has_changed = false;
+        while self.len.saturating_add(more) > self.bytes_max {
+            let Some(key) = self.turn.pop_front() else { break };
+            has_changed = true;
             match self.entries.get_mut(&key) {
                 // Removed before; only its turn was left.
                 None => {}
@@ -176,7 +180,9 @@ impl State {
             let mut seen = std::collections::HashSet::new();
             let entries = &self.entries;
             self.turn.retain(|key| entries.contains_key(key) && seen.insert(key.clone()));
+            has_changed = true;
         }
+        has_changed
     }
 }
 
@@ -209,12 +215,19 @@ impl ScriptKeys for At<'_> {
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(&value));
         let deadline = ttl.map(|ttl| self.now.saturating_add(ttl));
         let is_new = self.state.take_out(&key).is_none();
-        self.state.len += cost(&key, &value);
-        if is_new {
+        let cost = cost(&key, &value);
+        if cost > self.state.bytes_max {
+            // It would drive out everything else and then go itself. What the key had is over.
+            return;
+        }
+        // Before it is there: else it would be the first to go where all others were asked for.
+        let may_have_lost_its_turn = self.state.make_room(self.now, cost);
+        self.state.len += cost;
+        // One turn too many is taken out in time; without one an entry would stay for ever.
+        if is_new || may_have_lost_its_turn {
             self.state.turn.push_back(key.clone());
         }
         self.state.entries.insert(key, Entry { value, deadline, asked_for: !is_new });
-        self.state.make_room(self.now);
     }
 
     fn remove(&mut self, key: &[u8]) -> bool {

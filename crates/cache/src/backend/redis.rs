@@ -8,6 +8,7 @@ mod connection;
 mod convert;
 mod guard;
 mod listen;
+mod sentinel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +53,13 @@ impl RedisCache {
     /// A server at `redis://[user:password@]host[:port][/number]`, or `rediss://` for TLS with
     /// the authorities that the system trusts. Nothing is connected yet.
     ///
+    /// `redis-sentinel://[user:password@]host[:port],host[:port]/name[/number]` stands for the
+    /// server that takes the writes of a group, which the sentinels are asked for before every
+    /// connection; `rediss-sentinel://` speaks TLS with sentinels and servers. User and password
+    /// are those of the servers; sentinels that want some are not supported.
+    ///
     /// # Errors
-    /// [`Error::InvalidUrl`]; [`Error::Unsupported`] for addresses of sentinels and clusters.
+    /// [`Error::InvalidUrl`]; [`Error::Unsupported`] for addresses of clusters.
     pub fn new(url: &str, config: RedisConfig) -> Result<Self> {
         Ok(Self { connection: Connection::new(Address::parse(url)?, config.timeout) })
     }

@@ -39,7 +39,8 @@ use cairn_vfs::{OpenMode, VfsFile};
 use crate::proof::files::{self, Keep};
 use crate::{Error, Result};
 
-const PATH: &str = "keys/subjects";
+/// Where the file is.
+pub(super) const PATH: &str = "keys/subjects";
 const MAGIC: [u8; 8] = *b"CRNsubj1";
 const SLOT: usize = 128;
 const SLOT_LEN: u64 = SLOT as u64;

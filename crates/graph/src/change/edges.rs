@@ -1,12 +1,13 @@
 //! Edges inside a transaction: single ones, and those that imports packed into chunks. Truth.
 
 use super::GraphTx;
-use crate::chunk::{Side, decode_chunk, encode_chunk};
+use crate::chunk::{BlockView, Packed, Side, decode_chunk, each_entry, encode_chunk};
 use crate::key::{Adjacent, ChunkKey};
+use crate::limits::BLOCK_EDGES;
 use crate::read::{Found, find_edge};
 use crate::record::{Place, encode_edge};
 use crate::source::Source;
-use crate::{Edge, EdgeId, Error, Properties, Result, StorageKey};
+use crate::{BatchId, Edge, EdgeId, Error, Properties, Result, StorageKey};
 
 /// The edge at its source, at its target, and where it is.
 fn single_keys(edge: &Edge) -> [Vec<u8>; 3] {
@@ -91,9 +92,11 @@ impl GraphTx<'_> {
     /// Takes an edge out of both its chunks.
     fn take_out(&mut self, out: &ChunkKey, into: &ChunkKey, id: EdgeId) -> Result<()> {
         let (_, number) = id.split();
-        let out = (Side::Out, StorageKey::OutChunk(out.clone()));
-        let into = (Side::In, StorageKey::InChunk(into.clone()));
-        for (side, key) in [out, into] {
+        let both = [
+            (Side::Out, StorageKey::OutChunk(out.clone())),
+            (Side::In, StorageKey::InChunk(into.clone())),
+        ];
+        for (side, key) in both {
             let key = key.encode();
             let missing = Error::Damaged { what: "chunk", cause: "one end does not have it" };
             let value = self.source().get(key.clone())?.ok_or(missing)?;
@@ -109,6 +112,46 @@ impl GraphTx<'_> {
                 false => self.put(key, encode_chunk(side, &entries)),
             }
         }
+        self.free_block(out, id)
+    }
+
+    /// Deletes the block of an edge that has just left its chunks when no edge of it is packed
+    /// any more. Looks for one from the edge on, so that edges which go in their order cost one
+    /// look each; a block costs at most as many looks as it has entries.
+    fn free_block(&mut self, out: &ChunkKey, id: EdgeId) -> Result<()> {
+        let (batch, number) = id.split();
+        let key = StorageKey::Block { batch, number: number / BLOCK_EDGES }.encode();
+        let missing = Error::Damaged { what: "block", cause: "a packed edge has none" };
+        let value = self.source().get(key.clone())?.ok_or(missing)?;
+        let block = BlockView::new(&value)?;
+        let (first, own) = (number - number % BLOCK_EDGES, (number % BLOCK_EDGES) as usize);
+        let others = (own + 1..block.len()).chain(0..own);
+        for index in others {
+            let Some(packed) = block.get(index)? else { break };
+            let number = u32::try_from(index).map_or(first, |index| first + index);
+            if self.is_packed(out, batch, number, packed)? {
+                return Ok(());
+            }
+        }
+        self.delete(key);
         Ok(())
+    }
+
+    /// Whether an edge is in the chunk that its block names.
+    fn is_packed(
+        &mut self,
+        beside: &ChunkKey,
+        batch: BatchId,
+        number: u32,
+        packed: Packed,
+    ) -> Result<bool> {
+        let (label, chunk) = (beside.label.clone(), packed.out_chunk);
+        let key = ChunkKey { near: packed.src, label, batch, number: chunk };
+        let Some(value) = self.source().get(StorageKey::OutChunk(key).encode())? else {
+            return Ok(false);
+        };
+        let mut is_there = false;
+        each_entry(Side::Out, &value, |entry| is_there |= entry.number == number)?;
+        Ok(is_there)
     }
 }

@@ -8,7 +8,7 @@ use cairn_codec::Compression;
 pub struct TreeOptions {
     /// Bytes of keys in memory, about, before some that tables have too are let go of.
     pub memory_len: usize,
-    /// Bytes for the places of keys that are not in memory, 10 to 16 for each, where there are
+    /// Bytes for the places of keys that are not in memory, about 15 for each, where there are
     /// [records](crate::Tree::remember_places) to find them by; 0 for none.
     pub hot_len: usize,
     /// Bytes of changes after which a flush is due.

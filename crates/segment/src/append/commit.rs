@@ -17,6 +17,11 @@ impl Append {
         self.wait_until(ticket.appended.end_lsn, self.default_reach())
     }
 
+    /// Blocks until everything before `end` has reached that.
+    pub(crate) fn wait_through(&self, end: Lsn) -> Result<()> {
+        self.wait_until(end, self.default_reach())
+    }
+
     /// Blocks until the batch is on the disk, whatever the log's durability.
     pub(crate) fn wait_durable(&self, ticket: &Ticket) -> Result<()> {
         self.wait_until(ticket.appended.end_lsn, Reach::Durable)

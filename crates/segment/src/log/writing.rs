@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cairn_codec::{CodecId, Draft};
-use cairn_types::StreamId;
+use cairn_types::{Lsn, StreamId};
 
 use super::Log;
 use crate::append::{Append, Appended, Expect, Ticket};
@@ -65,6 +65,18 @@ impl Log {
     /// [`Error::Poisoned`].
     pub fn wait(&self, ticket: &Ticket) -> Result<()> {
         self.writer()?.wait(ticket)
+    }
+
+    /// Waits until everything that was submitted before an LSN is as durable as the log's
+    /// settings ask for, and readers see it.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]; [`Error::ReadOnly`] when somebody else would have to write it.
+    pub fn wait_through(&self, end: Lsn) -> Result<()> {
+        if self.visible_end() >= end {
+            return Ok(());
+        }
+        self.writer()?.wait_through(end)
     }
 
     /// Waits until a submitted batch is on the disk, whatever the log's settings.

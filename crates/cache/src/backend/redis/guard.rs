@@ -3,7 +3,9 @@
 //! Derived.
 //!
 //! The guard copies nothing and allocates nothing but a stack of [`DEPTH_MAX`] numbers, so a
-//! peer that claims a length of 2^62 costs as much as one that claims 5.
+//! peer that claims a length of 2^62 costs as much as one that claims 5. The parser behind it makes
+//! room for what is claimed, so claims are added up before it sees them: those of nested lists
+//! count together, and a string counts with all that came before it.
 
 use std::io;
 use std::pin::Pin;
@@ -54,13 +56,15 @@ pub(crate) struct Guard {
     at: At,
     /// Parts to come of each open list.
     open: Vec<u64>,
+    /// Bytes of this answer so far.
     len: u64,
-    parts: u64,
+    /// Parts that the lists of this answer claim, whether they came or not.
+    claimed: u64,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { at: At::Kind, open: Vec::with_capacity(DEPTH_MAX), len: 0, parts: 0 }
+        Self { at: At::Kind, open: Vec::with_capacity(DEPTH_MAX), len: 0, claimed: 0 }
     }
 }
 
@@ -115,10 +119,6 @@ impl Guard {
     }
 
     fn kind(&mut self, byte: u8) -> Result<(), Fault> {
-        self.parts += 1;
-        if self.parts > PARTS_MAX {
-            return Err("an answer has too many parts");
-        }
         self.at = match byte {
             b'+' | b'-' => At::Line { len: 0, cr: false },
             b':' | b'$' | b'*' => {
@@ -159,14 +159,17 @@ impl Guard {
             _ if is_nil => self.part_done(),
             _ if minus => Err("a length below zero"),
             b'$' if value > REPLY_LEN_MAX => Err("a string is too long"),
+            b'$' if self.len.saturating_add(value) > REPLY_LEN_MAX => Err("an answer is too long"),
             b'$' => {
                 self.at = if value == 0 { At::BulkEnd(0) } else { At::Bulk(value) };
                 Ok(())
             }
             _ if value > PARTS_MAX => Err("a list is too long"),
+            _ if self.claimed + value > PARTS_MAX => Err("an answer has too many parts"),
             _ if value == 0 => self.part_done(),
             _ if self.open.len() >= DEPTH_MAX => Err("lists are nested too deep"),
             _ => {
+                self.claimed += value;
                 self.open.push(value);
                 self.at = At::Kind;
                 Ok(())
@@ -183,7 +186,7 @@ impl Guard {
             }
             self.open.pop();
         }
-        (self.len, self.parts) = (0, 0);
+        (self.len, self.claimed) = (0, 0);
         Ok(())
     }
 }

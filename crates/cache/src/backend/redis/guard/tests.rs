@@ -80,6 +80,34 @@ fn what_claims_too_much_is_refused_at_once() {
 }
 
 #[test]
+fn claims_of_one_answer_are_added_up_however_they_are_nested() {
+    let most = 1 << 20;
+    let half = most / 2;
+    // Side by side, inside one another, and after a part that came whole.
+    let cases = [
+        format!("*{most}\r\n*1\r\n"),
+        format!("*{half}\r\n*{half}\r\n*1\r\n"),
+        format!("*3\r\n*{half}\r\n{}*{half}\r\n", ":1\r\n".repeat(half)),
+        format!("*{}\r\n", most / 8 + 1).repeat(8),
+    ];
+    for bytes in &cases {
+        let refused = Guard::default().feed(bytes.as_bytes());
+        assert_eq!(refused, Err("an answer has too many parts"), "{}", &bytes[..20]);
+    }
+    let mut guard = Guard::default();
+    let whole = format!("*2\r\n${}\r\n{}\r\n", 32 << 20, "x".repeat(32 << 20));
+    assert_eq!(guard.feed(whole.as_bytes()), Ok(()));
+    assert_eq!(guard.feed(b"$33554432\r\n"), Err("an answer is too long"), "before it comes");
+    // The next answer begins anew.
+    let mut guard = Guard::default();
+    for _ in 0..3 {
+        let answer = format!("*{most}\r\n{}", ":1\r\n".repeat(most));
+        assert_eq!(guard.feed(answer.as_bytes()), Ok(()));
+        assert!(guard.is_between());
+    }
+}
+
+#[test]
 fn the_smallest_number_passes() {
     assert_eq!(Guard::default().feed(b":-9223372036854775808\r\n"), Ok(()));
 }
