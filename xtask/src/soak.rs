@@ -156,7 +156,7 @@ fn unfinished(printed: &str, test: &str) -> Result<Outcome> {
 
 fn report(lane: &str, seed: u64, ended: &Ended, log: &Path) {
     let lines = || ended.printed.lines();
-    let life = lines().filter(|line| line.starts_with("seed ")).next_back().unwrap_or("no seed");
+    let life = lines().rfind(|line| line.starts_with("seed ")).unwrap_or("no seed");
     let why = lines().skip_while(|line| !line.contains("panicked at")).take(3);
     let why = if ended.is_late { "it hangs".to_owned() } else { why.collect::<Vec<_>>().join(" ") };
     println!("violation: lane {lane}, seeds from {seed}, last {life}: {why} ({})", log.display());
