@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use cairn_auth::password::{SecretHasher, Verdict};
 use cairn_auth::{
     ApiKeyRequest, AuthConfig, AuthService, EnvelopeEncryptor, Error, GivenKey, MasterKey,
-    NoAudit, MemoryStore, Parts, RecordKind, Secret, StoreId, Username,
+    MemoryStore, NoAudit, Parts, RecordKind, Secret, StoreId, Username,
 };
 use cairn_codec::seal::{KeyRing, OuterKey};
 use cairn_segment::{Log, LogConfig};
