@@ -41,14 +41,19 @@ impl Arguments {
 
     /// Takes `--name N`, wherever it stands.
     pub fn number(&mut self, name: &str) -> Result<Option<u64>, WrongUsage> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text.parse();
+        number.map(Some).map_err(|_| WrongUsage(format!("{name}: `{text}` is not a number")))
+    }
+
+    /// Takes `--name WORD`, wherever it stands.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, WrongUsage> {
         let Some(index) = self.0.iter().position(|word| word == name) else { return Ok(None) };
         self.0.remove(index);
         if index == self.0.len() {
-            return Err(WrongUsage::missing(&format!("a number after {name}")));
+            return Err(WrongUsage::missing(&format!("a word after {name}")));
         }
-        let text = self.0.remove(index);
-        let number = text.parse();
-        number.map(Some).map_err(|_| WrongUsage(format!("{name}: `{text}` is not a number")))
+        Ok(Some(self.0.remove(index)))
     }
 
     /// Takes the first word that is not an option.
@@ -95,6 +100,7 @@ mod tests {
         assert!(of("--seconds").number("--seconds").is_err());
         assert!(of("--seconds soon").number("--seconds").is_err());
         assert_eq!(of("").number("--seconds"), Ok(None));
+        assert_eq!(of("--lane keys").text("--lane"), Ok(Some("keys".to_owned())));
         assert!(of("--bless-format").flag("--bless-format"));
     }
 }

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod ci;
+mod fuzz;
 mod gates;
 mod instructions;
-mod lanes;
 mod layers;
 mod process;
+mod soak;
 mod tidy;
 
 use std::path::Path;
@@ -28,7 +30,8 @@ const USAGE: &str = "cargo xtask COMMAND
   deny                        licences, bans, sources and advisories of dependencies
   bench [CRATE]               criterion benchmarks
   versus [ARGS]               side by side with other engines (the benches/ workspace)
-  soak --hours N              the crash lanes for N hours
+  soak --hours N | --minutes N [--lane NAME]
+                              the fault campaign, or one lane of it; adds to its record
   instructions [--bless]      instructions of hot paths, compared or written down (valgrind)
   fuzz [TARGET] [--seconds N] fuzz one target or all, N seconds each (15)";
 
@@ -72,24 +75,27 @@ fn dispatch(command: &str, mut arguments: Arguments) -> Result<()> {
         "bench" => {
             let name = arguments.word();
             arguments.finish()?;
-            return lanes::bench(name.as_deref());
+            return bench::bench(name.as_deref());
         }
         "instructions" => {
             let bless = arguments.flag("--bless");
             arguments.finish()?;
             return instructions::check(bless);
         }
-        "versus" => return lanes::versus(&arguments.rest()),
+        "versus" => return bench::versus(&arguments.rest()),
         "soak" => {
-            let hours = arguments.number("--hours")?.ok_or(WrongUsage::missing("--hours N"))?;
+            let hours = arguments.number("--hours")?.map(|hours| hours.saturating_mul(60));
+            let minutes = arguments.number("--minutes")?;
+            let minutes = hours.or(minutes).ok_or(WrongUsage::missing("--hours N"))?;
+            let lane = arguments.text("--lane")?;
             arguments.finish()?;
-            return lanes::soak(hours);
+            return soak::soak(minutes, lane.as_deref());
         }
         "fuzz" => {
             let seconds = arguments.number("--seconds")?.unwrap_or(15);
             let target = arguments.word();
             arguments.finish()?;
-            return lanes::fuzz(target.as_deref(), seconds);
+            return fuzz::fuzz(target.as_deref(), seconds);
         }
         "" => return Err(WrongUsage::new("a command is needed").into()),
         other => return Err(WrongUsage::new(format!("there is no command `{other}`")).into()),

@@ -7,7 +7,17 @@ use anyhow::{Context, Result, bail};
 
 /// The cargo that started us, so that its pinned toolchain is kept.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    // What cargo says of this program is not for the build scripts of others: some look at it,
+    // and would build again whatever was built without us.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    command
 }
 
 /// Runs cargo with these arguments, which must succeed.
@@ -43,4 +53,12 @@ fn line(command: &Command) -> String {
     words.push(program.rsplit('/').next().unwrap_or(&program).to_owned());
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
+}
+
+/// A file that is not in every checkout.
+pub fn needs(path: &str, what: &str) -> Result<()> {
+    if !std::path::Path::new(path).exists() {
+        bail!("{path} is missing: {what}");
+    }
+    Ok(())
 }

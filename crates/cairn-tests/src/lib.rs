@@ -11,5 +11,6 @@
 
 pub mod fuzz;
 pub mod life;
+pub mod soaking;
 
 pub use life::{Life, LifeConfig, Outcome, Tally};

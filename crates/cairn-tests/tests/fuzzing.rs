@@ -55,3 +55,17 @@ fn no_input_makes_a_target_panic_or_answer_wrongly() {
         }
     }
 }
+
+/// Inputs that a fuzzer found, each of which made its target fail once.
+const FOUND: [(&str, &[u8]); 1] = [
+    // A record whose sequence is the largest there is.
+    ("command", &[3, 15, 3, 45]),
+];
+
+#[test]
+fn inputs_that_once_made_a_target_fail_do_so_no_more() {
+    for (name, input) in FOUND {
+        let (_, target) = TARGETS.iter().find(|target| target.0 == name).expect("there");
+        target(input);
+    }
+}

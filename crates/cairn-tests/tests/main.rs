@@ -2,9 +2,15 @@
 
 mod auth;
 mod countdown;
+mod countdown_keys;
 mod crashes;
+mod flips;
 mod fuzzing;
 mod many_keys;
+mod mixed;
+#[path = "../../ctl/tests/mount.rs"]
+#[expect(dead_code, reason = "others need more of it")]
+mod mount;
 mod orders;
 mod read_faults;
 mod seeds;

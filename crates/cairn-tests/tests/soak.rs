@@ -1,21 +1,15 @@
-//! The long run: lives with fresh seeds until the time is over. `CAIRN_SOAK_SECONDS` sets how
-//! long (0, one round, in an ordinary test run); a failure prints the seed that repeats it.
-
-use std::time::{Duration, Instant};
+//! The long run: lives of the log with fresh seeds until the time is over, and random bytes to
+//! every parser. `CAIRN_SOAK_SECONDS` sets how long (one round in an ordinary test run),
+//! `CAIRN_SEED` the first seed; a failure prints the seed that repeats it.
 
 use cairn_tests::fuzz::TARGETS;
+use cairn_tests::soaking::seeds;
 use cairn_tests::{Life, LifeConfig, Tally};
 use cairn_types::Durability;
-use cairn_vfs::{OsRng, Rng, SeededRng, SimConfig};
+use cairn_vfs::{Rng, SeededRng, SimConfig};
 
 #[test]
 fn soak() {
-    let seconds = std::env::var("CAIRN_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
-    let mut base = [0; 8];
-    OsRng.fill(&mut base);
-    let base = u64::from_le_bytes(base);
-    println!("seeds from {base}");
     let faults = SimConfig {
         write_error: 400,
         sync_error: 400,
@@ -26,8 +20,7 @@ fn soak() {
     };
     let mut tally = Tally::default();
     let (mut lives, mut inputs) = (0_u64, 0_u64);
-    loop {
-        let seed = base.wrapping_add(lives);
+    for seed in seeds(0..1) {
         let config = LifeConfig {
             seed,
             crashes: 10,
@@ -46,12 +39,10 @@ fn soak() {
             assert!(outcome.is_ok(), "{name} with seed {seed}: {input:02x?}");
             inputs += 1;
         }
-        if Instant::now() >= end {
-            break;
-        }
     }
     let Tally { crashes, recovery_crashes, acknowledged, .. } = tally;
     println!(
-        "soaked: {lives} lives, {crashes} crashes ({recovery_crashes} in recovery), {acknowledged} batches acknowledged, {inputs} inputs, 0 violations"
+        "total: crashes={crashes} crashes_in_recovery={recovery_crashes} lives={lives} \
+         batches_acknowledged={acknowledged} random_inputs={inputs} violations=0"
     );
 }

@@ -2,65 +2,15 @@
 //! limit on file sizes. What cannot run here (no root, no loop devices) is skipped and says why.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::mount::{Mount, text};
+use crate::soaking::seeds;
 use crate::{cairn, run, stdout};
 
-/// Runs a command for its outcome.
-fn sh(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
-}
-
-/// A file system that is unmounted when the test ends.
-struct Mount {
-    dir: PathBuf,
-}
-
-impl Mount {
-    /// An ext4 file system in a file.
-    fn ext4(image: &Path, dir: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
-        sh("mount", &["-o", "loop", text(image), text(dir)])?;
-        Ok(Self { dir: dir.to_owned() })
-    }
-
-    /// A small file system in memory: it can be full, but not lose power.
-    fn tmpfs(dir: &Path, size: &str) -> Result<Self, String> {
-        std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
-        sh("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", text(dir)])?;
-        Ok(Self { dir: dir.to_owned() })
-    }
-
-    /// Cuts the power: the file system forgets everything that was not synced (the shutdown
-    /// ioctl of ext4 without flushing its journal).
-    fn cut_power(&self) -> Result<(), String> {
-        const SCRIPT: &str = "import fcntl, os, struct, sys\n\
-            fd = os.open(sys.argv[1], os.O_RDONLY)\n\
-            fcntl.ioctl(fd, 0x8004587D, struct.pack('I', 2))\n";
-        sh("python3", &["-c", SCRIPT, text(&self.dir)])
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _left_mounted = sh("umount", &["-l", text(&self.dir)]);
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are text")
-}
-
 /// Appends events until somebody stops it; returns what was acknowledged before `stop` said so.
+/// What is acknowledged while the power is cut is no promise, see [`Cutter`](crate::mount::Cutter).
 fn write_until(
     dir: &Path,
     first: u64,
@@ -91,9 +41,7 @@ fn write_until(
         }
     }
     cut();
-    // What was acknowledged after the cut began was promised too.
     writer.kill().expect("kills");
-    acknowledged += lines.map_while(Result::ok).count() as u64;
     writer.wait().expect("ends");
     feeder.join().expect("ends");
     acknowledged
@@ -117,10 +65,8 @@ fn acknowledged_events_survive_power_cuts_on_a_real_file_system() {
     let cuts = std::env::var("CAIRN_POWER_CUTS").ok().and_then(|t| t.parse().ok()).unwrap_or(100);
     let dir = tempfile::tempdir().expect("a directory");
     let image = dir.path().join("disk.img");
-    let made = sh("truncate", &["-s", "96M", text(&image)])
-        .and_then(|()| sh("mkfs.ext4", &["-q", "-F", text(&image)]));
     let mount = dir.path().join("mnt");
-    let first = made.and_then(|()| Mount::ext4(&image, &mount));
+    let first = Mount::new_ext4(&image, "96M", &mount);
     let mut mounted = match first {
         Ok(mounted) => mounted,
         Err(why) => {
@@ -128,15 +74,14 @@ fn acknowledged_events_survive_power_cuts_on_a_real_file_system() {
             return;
         }
     };
-    let mut certain = 0_u64;
-    for round in 0..cuts {
+    let (mut certain, mut done, mut promised) = (0_u64, 0_u64, 0_u64);
+    for (round, _) in (0..).zip(seeds(0..cuts)) {
+        let cutter = mounted.cutter().expect("is ready");
         let acknowledged = write_until(
             &mount,
             certain,
             |seen| seen >= 3 + round % 17,
-            || {
-                mounted.cut_power().expect("the kernel cuts the power");
-            },
+            || cutter.cut().expect("the kernel cuts the power"),
         );
         drop(mounted);
         mounted = Mount::ext4(&image, &mount).expect("mounts again");
@@ -149,6 +94,7 @@ fn acknowledged_events_survive_power_cuts_on_a_real_file_system() {
             certain + acknowledged
         );
         certain = found;
+        (done, promised) = (done + 1, promised + acknowledged);
         assert!(stdout(&run(&mount, &["verify"])).contains("intact"), "round {round}");
         // The image is small: keep the newest by starting anew now and then.
         if round % 25 == 24 {
@@ -156,7 +102,7 @@ fn acknowledged_events_survive_power_cuts_on_a_real_file_system() {
             certain = 0;
         }
     }
-    println!("{cuts} power cuts");
+    println!("total: power_cuts={done} events_acknowledged={promised} violations=0");
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod proof_threads;
 mod proofs;
 mod retention;
 mod snapshot;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 mod space;
 mod subjects;
 mod together;

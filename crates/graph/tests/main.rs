@@ -8,6 +8,9 @@ mod import;
 mod model;
 mod proofs;
 mod reading;
+#[path = "../../cairn-tests/src/soaking.rs"]
+#[expect(dead_code, reason = "others need more of it")]
+mod soaking;
 mod storage;
 
 use std::sync::Arc;

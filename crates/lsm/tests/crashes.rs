@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cairn_lsm::Batch;
 use cairn_vfs::{Rng, SeededRng, SimConfig, SimVfs};
 
+use crate::soaking::{is_soak, seeds};
 use crate::{all, open};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -29,7 +30,7 @@ fn batch(rng: &SeededRng, map: &Map) -> (Batch, Map) {
 #[test]
 fn after_any_crash_the_acknowledged_batches_are_there_and_no_half_of_another() {
     let (mut recoveries, mut flushed) = (0, 0);
-    for seed in 0..150 {
+    for seed in seeds(0..150) {
         let rng = SeededRng::new(seed);
         let disk = SimVfs::new(seed, SimConfig::default());
         let mut map = Map::new();
@@ -66,8 +67,9 @@ fn after_any_crash_the_acknowledged_batches_are_there_and_no_half_of_another() {
             recoveries += 1;
         }
     }
-    assert_eq!(recoveries, 900);
-    assert!(flushed > 500, "tables were there when it crashed: {flushed}");
+    println!("total: crashes={recoveries} tables={flushed} violations=0");
+    assert!(is_soak() || recoveries == 900, "{recoveries}");
+    assert!(is_soak() || flushed > 500, "tables were there when it crashed: {flushed}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod damage;
 mod interleaved;
 mod model;
 mod moves;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 mod standalone;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 use crate::crashes::{judge, open_with, write};
 use crate::model::Model;
 use crate::random::{Step, check, run, step};
+use crate::soaking::{is_soak, seeds};
 use crate::{Lab, S, get, put};
 use cairn_mvcc::*;
 use cairn_segment::LogConfig;
@@ -283,9 +284,9 @@ proptest! {
 }
 
 /// Crashes in the middle of writes, compactions and cleanings.
-fn crash_often(durability: Durability, seeds: std::ops::Range<u64>) {
-    let mut cleanings = 0;
-    for seed in seeds {
+fn crash_often(durability: Durability, usual: std::ops::Range<u64>) {
+    let (mut cleanings, mut crashes) = (0, 0);
+    for seed in seeds(usual) {
         let rng = SeededRng::new(seed);
         let disk = SimVfs::new(seed, SimConfig::default());
         let mut model = Model::new();
@@ -329,6 +330,7 @@ fn crash_often(durability: Durability, seeds: std::ops::Range<u64>) {
             } else {
                 disk.process_crash()
             }
+            crashes += 1;
             let store = reopen(rng.next_u64()).expect("recovers");
             let place = judge(&store, &possible).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             model = possible.swap_remove(place);
@@ -340,7 +342,8 @@ fn crash_often(durability: Durability, seeds: std::ops::Range<u64>) {
             assert_eq!(store.state_hash(0).expect("hashes"), hash, "seed {seed}: without tables");
         }
     }
-    assert!(cleanings > 20, "cleaned {cleanings} times");
+    println!("total: crashes={crashes} cleanings={cleanings} violations=0");
+    assert!(is_soak() || cleanings > 20, "cleaned {cleanings} times");
 }
 
 #[test]

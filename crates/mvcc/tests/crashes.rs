@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::S;
 use crate::model::Model;
+use crate::soaking::{is_soak, seeds};
 use cairn_mvcc::*;
 use cairn_segment::{Log, LogConfig};
 use cairn_vfs::{ManualClock, Rng, SeededRng, SimConfig, SimVfs, Vfs};
@@ -26,7 +27,10 @@ pub(crate) fn open_with(
         .rng(Arc::new(SeededRng::new(seed)))
         .config(config)
         .open()?;
-    let tree = if cramped { crate::cramped() } else { TreeOptions::default() };
+    // With and without places of keys that are not in memory, from one life to the next.
+    let hot_len = [0, 2 << 10, 1 << 20][(seed % 3) as usize];
+    let tree = TreeOptions { hot_len, ..crate::cramped() };
+    let tree = if cramped { tree } else { TreeOptions::default() };
     Store::open_with(log, Options { tree, ..Options::default() })
 }
 
@@ -82,7 +86,7 @@ pub(crate) fn judge(store: &Store, candidates: &[Model]) -> Result<usize, String
 #[test]
 fn m33_after_any_crash_the_state_is_a_prefix_of_what_was_acknowledged_or_tried() {
     let mut recoveries = 0;
-    for seed in 0..250 {
+    for seed in seeds(0..250) {
         let rng = SeededRng::new(seed);
         let disk = SimVfs::new(seed, SimConfig::default());
         let mut model = Model::new();
@@ -123,5 +127,6 @@ fn m33_after_any_crash_the_state_is_a_prefix_of_what_was_acknowledged_or_tried()
             drop(store);
         }
     }
-    assert_eq!(recoveries, 1500);
+    println!("total: crashes={recoveries} violations=0");
+    assert!(is_soak() || recoveries == 1500, "{recoveries}");
 }

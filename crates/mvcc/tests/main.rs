@@ -10,6 +10,8 @@ mod etcd_watch;
 mod freshness;
 mod model;
 mod random;
+#[path = "../../cairn-tests/src/soaking.rs"]
+mod soaking;
 mod transactions;
 
 use std::sync::Arc;

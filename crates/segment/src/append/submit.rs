@@ -38,8 +38,10 @@ pub enum Sequences {
 impl Sequences {
     fn from_slice(sequences: &[u64]) -> Self {
         let first = sequences.first().copied().unwrap_or(0);
+        // Not as a range: the first may be the last there is.
+        let mut placed = (0..).zip(sequences);
         let consecutive =
-            sequences.iter().zip(first..).all(|(sequence, expected)| *sequence == expected);
+            placed.all(|(index, sequence)| first.checked_add(index) == Some(*sequence));
         if consecutive {
             Self::Consecutive { first, count: sequences.len() as u64 }
         } else {
@@ -288,5 +290,19 @@ fn check_limits(draft: &Draft) -> Result<()> {
 fn debug_check(state: &MutexGuard<'_, AppendState>) {
     if cfg!(debug_assertions) {
         state.check_invariants();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_sequence_is_one_like_any_other() {
+        let one = Sequences::from_slice(&[u64::MAX]);
+        assert_eq!(one, Sequences::Consecutive { first: u64::MAX, count: 1 });
+        assert_eq!(one.get(0), Some(u64::MAX));
+        let both = Sequences::from_slice(&[u64::MAX, 0]);
+        assert_eq!((both.get(0), both.get(1), both.get(2)), (Some(u64::MAX), Some(0), None));
     }
 }
