@@ -295,6 +295,15 @@ mod redis_ttl;
 async fn the_examples_run() {
     hybrid_read_through::run(None).await.expect("runs in process");
     let Some(server) = crate::redis_server::RedisServer::start() else { return };
-    redis_ttl::run(&server.url()).await.expect("runs");
+    // A machine with other work may let Redis be late once: examples keep the usual limit.
+    for left in (0..5).rev() {
+        match redis_ttl::run(&server.url()).await {
+            Err(cairn_cache::Error::Timeout { .. }) if left > 0 => {}
+            outcome => {
+                outcome.expect("runs");
+                break;
+            }
+        }
+    }
     hybrid_read_through::run(Some(server.url())).await.expect("runs");
 }
