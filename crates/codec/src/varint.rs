@@ -1,6 +1,9 @@
 //! LEB128 variable-length integers in canonical form: seven bits a byte, lowest first, no
 //! trailing zero groups, at most ten bytes.
 
+/// Most bytes of a number.
+const LEN_MAX: usize = 10;
+
 /// Appends a number.
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -23,9 +26,18 @@ pub fn take(bytes: &mut &[u8]) -> Option<u64> {
     take_long(bytes)
 }
 
+/// Passes over a number without looking whether it is canonical; `None` when it is cut short or
+/// too long.
+#[must_use]
+pub(crate) fn skip(bytes: &mut &[u8]) -> Option<()> {
+    let last = bytes.iter().take(LEN_MAX).position(|byte| *byte < 0x80)?;
+    *bytes = bytes.get(last + 1..)?;
+    Some(())
+}
+
 fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
-    for (index, &byte) in bytes.iter().enumerate().take(10) {
+    for (index, &byte) in bytes.iter().enumerate().take(LEN_MAX) {
         let bits = u64::from(byte & 0x7f);
         let shift = 7 * u32::try_from(index).ok()?;
         if shift == 63 && bits > 1 {
@@ -67,6 +79,9 @@ mod tests {
             put(&mut out, value);
             let mut rest = out.as_slice();
             prop_assert_eq!(take(&mut rest), Some(value));
+            prop_assert!(rest.is_empty());
+            let mut rest = out.as_slice();
+            prop_assert_eq!(skip(&mut rest), Some(()));
             prop_assert!(rest.is_empty());
             prop_assert_eq!(unzigzag(zigzag(signed)), signed);
         }

@@ -88,6 +88,7 @@ impl Engine {
         let file_count = self.shared.proofs.alone(all)?;
         drop(no_erasures);
         self.shared.subjects.reseal()?;
+        // It needs other keys than before.
         let owned = self.shared.subjects.owned_files()?;
         let dropped_key_count = self.log().drop_unneeded_keys(&owned)?;
         Ok(Resealed { segments, file_count, dropped_key_count })

@@ -116,9 +116,10 @@ impl Engine {
     /// Of a payload that can be guessed the hash tells whether a guess is right.
     ///
     /// Costs a reading and writing of the segments and tables concerned; versions of a key are
-    /// looked for in the whole log, and where keyspaces were cleaned all tables are merged. If it fails after the reason was logged, nobody reads the
-    /// payloads, and [`finish_erasures`](Self::finish_erasures), [`maintain`](Self::maintain) and
-    /// the next opening go on.
+    /// looked for in the whole log, and where keyspaces were cleaned all tables are merged. If it
+    /// fails after the reason was logged, nobody reads the payloads, and
+    /// [`finish_erasures`](Self::finish_erasures), [`maintain`](Self::maintain) and the next
+    /// opening go on.
     ///
     /// # Errors
     /// [`Error::Erased`] when that was done before; [`Error::NothingToErase`];

@@ -34,9 +34,9 @@ fn open(vfs: &MemVfs) -> Engine {
 }
 
 /// The files that hold these bytes.
-fn holders(vfs: &dyn Vfs, paths: &[String], needle: &[u8]) -> Vec<String> {
+pub(crate) fn holders(vfs: &dyn Vfs, paths: &[String], needle: &[u8]) -> Vec<String> {
     let holds = |path: &&String| {
-        // Somebody else may have merged it away.
+        // Somebody else may have put another in its place since.
         let Ok(file) = vfs.open(path, OpenMode::Read) else { return false };
         let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
         file.read_exact_at(0, &mut bytes).expect("reads");

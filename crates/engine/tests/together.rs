@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::erasure::holders;
 use crate::soaking::{is_soak, seeds};
 use cairn_auth::GivenKey;
 use cairn_engine::*;
 use cairn_merkle::log::{Tree, TreeHead, consistency};
 use cairn_merkle::map::Question;
 use cairn_segment::{Log, LogConfig, VerifyOptions};
-use cairn_vfs::{ManualClock, MemVfs, OpenMode, SeededRng, SimConfig, SimVfs, Vfs};
+use cairn_vfs::{ManualClock, MemVfs, SeededRng, SimConfig, SimVfs, Vfs};
 
 const ALL: CleanKeys<'_> = CleanKeys { dead_share: 0.0, roll: true, progress: None };
 const SPACES: [&str; 4] = ["ledger", "cache", "people", "scratch"];
@@ -30,17 +31,6 @@ fn options(vfs: Arc<dyn Vfs>, seed: u64, is_sealed: bool) -> EngineOptions {
     let with =
         |options: EngineOptions, seed: &u8| options.encrypted_by(&key(*seed)).expect("a key");
     keys.iter().fold(options, with)
-}
-
-fn holders(vfs: &dyn Vfs, paths: &[String], needle: &[u8]) -> Vec<String> {
-    let holds = |path: &&String| {
-        // Somebody else may have put it in another's place since.
-        let Ok(file) = vfs.open(path, OpenMode::Read) else { return false };
-        let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
-        file.read_exact_at(0, &mut bytes).expect("reads");
-        bytes.windows(needle.len()).any(|window| window == needle)
-    };
-    paths.iter().filter(holds).cloned().collect()
 }
 
 // --- a plain model ----------------------------------------------------------------------------

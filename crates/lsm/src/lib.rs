@@ -12,7 +12,8 @@
 //!
 //! Invariants: an edit of the manifest is there or not; a table is complete and synced before the
 //! manifest names it; nothing is flushed that the log could still lose; a key in memory has there
-//! its newest version and every one that no table has. This crate does not know revisions, leases or transactions.
+//! its newest version and every one that no table has. This crate does not know revisions, leases
+//! or transactions.
 //!
 //! ```
 //! use cairn_lsm::LsmTree;

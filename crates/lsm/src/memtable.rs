@@ -7,7 +7,7 @@
 //! alone, ranges and counts the ordered index. While nothing was ever left out, memory is
 //! **complete**, and tables are not read at all.
 //!
-//! Callers bring the hash of a key ([`Memtable::hash`]), which they compute once for everything.
+//! Callers bring the hash of a key ([`Seed::hash`]), which they compute once for everything.
 
 mod flushing;
 mod history;
@@ -21,7 +21,7 @@ use cairn_index::PrefixIndex;
 use crate::bounds::{Bounds, contains};
 use crate::entry::Version;
 pub(crate) use history::History;
-pub(crate) use key::Key;
+pub(crate) use key::{Key, Seed};
 use numbers::Numbers;
 pub(crate) use slot::{Base, Look, Slot};
 
@@ -43,8 +43,7 @@ fn slot_len(key: &Key) -> usize {
 /// All keys in memory.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
-    /// Of the hashes of keys, so that chosen keys cannot collide.
-    seed: u64,
+    seed: Seed,
     by_key: Numbers,
     /// Of all keys while memory is complete, else at least of those with changes that no table
     /// has: ranges read the others from tables anyway.
@@ -80,7 +79,7 @@ pub(crate) struct Memtable<V> {
 
 impl<V: Version> Memtable<V> {
     /// An empty memory that hashes under a seed; `complete` when there are no tables.
-    pub(crate) fn new(seed: u64, flushed: u64, complete: bool) -> Self {
+    pub(crate) fn new(seed: Seed, flushed: u64, complete: bool) -> Self {
         Self {
             seed,
             by_key: Numbers::new(),
@@ -134,11 +133,6 @@ impl<V: Version> Memtable<V> {
     fn slot_mut(&mut self, number: u32) -> &mut Slot<V> {
         let slot = self.slots.get_mut(number as usize).and_then(Option::as_mut);
         slot.expect("table and order name slots that are in use")
-    }
-
-    /// The hash of a key that the others want.
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
-        cairn_index::key_hash_seeded(self.seed, key)
     }
 
     /// A key with its history.
@@ -223,7 +217,7 @@ impl<V: Version> Memtable<V> {
     /// Puts others in the place of versions of a key where `change` has one; they keep sequence,
     /// weight and reference.
     pub(crate) fn amend(&mut self, key: &[u8], change: &mut dyn FnMut(&V) -> Option<V>) {
-        let Some(number) = self.number(self.hash(key), key) else { return };
+        let Some(number) = self.number(self.seed.hash(key), key) else { return };
         let slot = self.slot_mut(number);
         let before = slot.history.heap_len();
         slot.history.amend(change);
@@ -233,7 +227,7 @@ impl<V: Version> Memtable<V> {
 
     fn remove(&mut self, number: u32) {
         let slot = self.slots.get(number as usize).and_then(Option::as_ref);
-        if let Some(hash) = slot.map(|slot| self.hash(&slot.key)) {
+        if let Some(hash) = slot.map(|slot| self.seed.hash(&slot.key)) {
             self.remove_hashed(hash, number);
         }
     }
@@ -268,7 +262,7 @@ impl<V: Version> Memtable<V> {
             if slot.dirty || slot.newest_sequence() > self.flushed || slot.take_used() {
                 continue;
             }
-            let hash = self.hash(&slot.key);
+            let hash = self.seed.hash(&slot.key);
             gone(hash, slot.history.newest());
             self.complete = false;
             let number = u32::try_from(self.hand).expect("slots are numbered so");

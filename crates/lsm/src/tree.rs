@@ -36,7 +36,7 @@ use crate::compact::Job;
 use crate::entry::{Redact, Version};
 use crate::levels::Levels;
 use crate::manifest::Manifest;
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Seed};
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 
@@ -57,8 +57,7 @@ pub struct Tree<V> {
     cache: Arc<BlockCache>,
     codecs: CodecRegistry,
     memtable: RwLock<Memtable<V>>,
-    /// Of the hashes of keys, so that chosen keys cannot collide.
-    seed: u64,
+    seed: Seed,
     hot: Option<Hot<V>>,
     /// As memory says them, to be looked at without its lock.
     memory_len: AtomicUsize,
@@ -152,7 +151,7 @@ impl<V: Version> Tree<V> {
     /// index of places use, so that it is computed once.
     #[must_use]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        cairn_index::key_hash_seeded(self.seed, key)
+        self.seed.hash(key)
     }
 
     /// Memory with its ordered index up to date.

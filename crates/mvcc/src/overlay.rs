@@ -46,7 +46,6 @@ pub(crate) struct Overlay {
     by_hash: HashMap<u64, usize, BuildHasherDefault<Unchanged>>,
     /// Changes of other keys with the same hash.
     collided: Vec<usize>,
-    mapped: usize,
 }
 
 /// Hashes of keys are hashes already.
@@ -92,7 +91,8 @@ impl Overlay {
         if self.changes.len() <= FEW {
             return;
         }
-        for (place, change) in self.changes.iter().enumerate().skip(self.mapped) {
+        let mapped = self.by_hash.len() + self.collided.len();
+        for (place, change) in self.changes.iter().enumerate().skip(mapped) {
             match self.by_hash.entry(change.before.hash()) {
                 Entry::Vacant(free) => {
                     free.insert(place);
@@ -100,7 +100,6 @@ impl Overlay {
                 Entry::Occupied(_) => self.collided.push(place),
             }
         }
-        self.mapped = self.changes.len();
     }
 
     /// The changes of a range in order of their keys.

@@ -170,8 +170,8 @@ impl Store {
     /// Writes a key and waits until that is as durable as the log's settings ask for.
     ///
     /// # Errors
-    /// [`Error::LeaseNotFound`](crate::Error::LeaseNotFound), [`Error::KeyNotFound`](crate::Error::KeyNotFound) and others as the put's fields say; the
-    /// log's.
+    /// [`LeaseNotFound`](crate::Error::LeaseNotFound), [`KeyNotFound`](crate::Error::KeyNotFound)
+    /// and others as the put's fields say; the log's.
     pub fn put(&self, put: Put) -> Result<PutResponse> {
         let hash = hashes::of_put(&put);
         self.write(|planner| planner.take_put(put, hash))
@@ -180,7 +180,8 @@ impl Store {
     /// Writes many keys in one revision, and returns it.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::DuplicateKey`](crate::Error::DuplicateKey) for a key that comes twice.
+    /// As [`put`](Self::put); [`DuplicateKey`](crate::Error::DuplicateKey) for a key that comes
+    /// twice.
     pub fn put_all(&self, puts: Vec<Put>) -> Result<u64> {
         let hashes: Vec<_> = puts.iter().map(hashes::of_put).collect();
         self.write(|planner| {

@@ -292,8 +292,7 @@ fn take(rest: &mut &[u8]) -> Result<u64> {
 }
 
 fn pass_number(rest: &mut &[u8]) -> Result<()> {
-    let last = rest.iter().take(10).position(|byte| *byte < 0x80);
-    *rest = last.and_then(|last| rest.get(last + 1..)).ok_or(Error::NonCanonical("varint"))?;
+    let Some(()) = varint::skip(rest) else { return Err(Error::NonCanonical("varint")) };
     Ok(())
 }
 

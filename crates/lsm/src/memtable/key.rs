@@ -39,6 +39,17 @@ impl Key {
     }
 }
 
+/// Seed of the hashes of keys, so that chosen keys cannot collide. Each opening has its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seed(pub(crate) u64);
+
+impl Seed {
+    #[inline]
+    pub(crate) fn hash(self, key: &[u8]) -> u64 {
+        cairn_index::key_hash_seeded(self.0, key)
+    }
+}
+
 impl Deref for Key {
     type Target = [u8];
 

@@ -32,7 +32,7 @@ impl Version for Bare {
 
 #[test]
 fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
-    let mut memtable = Memtable::new(1, 0, true);
+    let mut memtable = Memtable::new(Seed(1), 0, true);
     let mut sequence = 0;
     let mut next = || {
         sequence += 1;
@@ -41,14 +41,14 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
     for round in 0..200 {
         for n in 0..50 {
             let key = format!("{round}/{n}");
-            let hash = memtable.hash(key.as_bytes());
+            let hash = memtable.seed.hash(key.as_bytes());
             memtable.insert(hash, key.as_bytes(), Bare(next(), false), Base::Absent);
             let gone = next();
             memtable.insert(hash, key.as_bytes(), Bare(gone, true), Base::Absent);
             memtable.compact_some(0, gone, usize::MAX);
         }
         let last = next();
-        let steady = memtable.hash(b"steady");
+        let steady = memtable.seed.hash(b"steady");
         memtable.insert(steady, b"steady", Bare(last, false), Base::Absent);
         let slots = memtable.begin_flush();
         // Never is everything flushed.
@@ -61,8 +61,8 @@ fn slots_of_short_lived_keys_are_given_again_though_writes_never_pause() {
 
 #[test]
 fn a_flush_that_was_given_up_counts_as_changed_again() {
-    let mut memtable = Memtable::new(1, 0, true);
-    memtable.insert(memtable.hash(b"a"), b"a", Bare(1, false), Base::Absent);
+    let mut memtable = Memtable::new(Seed(1), 0, true);
+    memtable.insert(memtable.seed.hash(b"a"), b"a", Bare(1, false), Base::Absent);
     let before = memtable.dirty_len();
     memtable.begin_flush();
     assert_eq!(memtable.dirty_len(), 0);

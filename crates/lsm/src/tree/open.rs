@@ -12,7 +12,7 @@ use super::{Tree, TreeOptions};
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::{self, Manifest, Position};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Seed};
 use crate::table::{BlockCache, Table, TableOptions, file_id};
 use crate::{Error, Result};
 
@@ -166,7 +166,7 @@ impl<V: Version> Tree<V> {
         let mut seed = [0; 8];
         rng.fill(&mut seed);
         let (sequence, oldest) = (manifest.sequence, manifest.oldest);
-        let seed = u64::from_le_bytes(seed);
+        let seed = Seed(u64::from_le_bytes(seed));
         let memtable = Memtable::new(seed, sequence, levels.is_empty());
         let opened = Opened {
             position: manifest.position,

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 impl Append {
     /// Blocks until the batch has reached what the log's durability asks for.
     pub(crate) fn wait(&self, ticket: &Ticket) -> Result<()> {
-        self.wait_until(ticket.appended.end_lsn, self.default_reach())
+        self.wait_through(ticket.appended.end_lsn)
     }
 
     /// Blocks until everything before `end` has reached that.
