@@ -5,6 +5,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use cairn_engine::{CleanKeys, Engine, Keyspace, KeyspaceRetention};
 use cairn_mvcc::Range;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,10 +111,12 @@ impl Reads for Cairn {
 
     fn scan(&self, from: &[u8], limit: usize, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
         let range = Range::from_key(Bytes::copy_from_slice(from));
-        for kv in self.keys.scan(range, 0)?.take(limit) {
-            let kv = kv?;
-            each(&kv.key, &kv.value);
-        }
+        let mut left = limit;
+        let _ = self.keys.visit(&range, 0, |kv| {
+            each(kv.key, kv.value);
+            left -= 1;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         Ok(())
     }
 }
@@ -155,10 +158,12 @@ impl OpenStore for Cairn {
 
     fn count_prefix(&self, prefix: &[u8]) -> Result<u64> {
         let mut count = 0;
-        for kv in self.keys.scan(Range::prefix(Bytes::copy_from_slice(prefix)), 0)? {
-            std::hint::black_box(kv?.value.first());
+        let range = Range::prefix(Bytes::copy_from_slice(prefix));
+        let _ = self.keys.visit(&range, 0, |kv| {
+            std::hint::black_box(kv.value.first());
             count += 1;
-        }
+            ControlFlow::<()>::Continue(())
+        })?;
         Ok(count)
     }
 

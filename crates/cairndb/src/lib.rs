@@ -47,8 +47,8 @@ pub mod prelude {
         SnapshotImport, TopicConfig, Transaction,
     };
     pub use cairn_mvcc::{
-        Compare, CompareOp, CompareTarget, Isolation, KeyValue, LeaseId, Put, Range, RangeRequest,
-        Txn, TxnOp, WatchRequest,
+        Compare, CompareOp, CompareTarget, Isolation, KeyValue, KeyValueRef, LeaseId, Put, Range,
+        RangeRequest, Txn, TxnOp, WatchRequest,
     };
     pub use cairn_segment::{Compression, Log, LogConfig, Retention, VerifyOptions};
     pub use cairn_types::{

@@ -3,6 +3,7 @@
 //! instructions of a path, without what comes before it; `cargo xtask instructions` does.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cairn_engine::{Engine, NewEvent, TopicConfig};
@@ -17,7 +18,7 @@ type Path = fn(&std::path::Path, u64) -> Done;
 const SPACE: StreamId = StreamId::new(7);
 const KEYS: u64 = 4000;
 
-const PATHS: [(&str, Path); 10] = [
+const PATHS: [(&str, Path); 11] = [
     ("append", append),
     ("append-100", append_100),
     ("read-event", read_event),
@@ -28,6 +29,7 @@ const PATHS: [(&str, Path); 10] = [
     ("get-table", get_table),
     ("get-miss", get_miss),
     ("range-100", range_100),
+    ("visit-100", visit_100),
 ];
 
 fn main() -> Done {
@@ -164,6 +166,21 @@ fn range_100(dir: &std::path::Path, count: u64) -> Done {
         let range = Range::from_key(key(n * 31 % (KEYS / 2)));
         let found = store.scan(SPACE, range, 0)?.take(100).map(|found| Ok(found?.value.len()));
         let len: usize = found.sum::<cairn_mvcc::Result<usize>>()?;
+        assert!(len > 0);
+    }
+    Ok(())
+}
+
+fn visit_100(dir: &std::path::Path, count: u64) -> Done {
+    let store = keys(dir, false, 0)?;
+    for n in 0..count.div_ceil(100) {
+        let range = Range::from_key(key(n * 31 % (KEYS / 2)));
+        let (mut found, mut len) = (0, 0);
+        let _ = store.visit(SPACE, &range, 0, |kv| {
+            len += kv.value.len();
+            found += 1;
+            if found == 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         assert!(len > 0);
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! any step; reads say who erased it; proofs and checkpoints made before hold.
 //! `CAIRN_CRASHES` sets how many crashes; every failure prints its seed.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::proofs::rebuilt;
@@ -177,6 +178,11 @@ fn what_is_erased_is_marked_in_every_way_of_reading_and_is_nothing_to_build_on()
     let scanned: Vec<_> = keys.scan(Range::all(), 0).expect("scans").collect();
     assert_eq!(scanned.len(), 2);
     scanned.iter().for_each(|kv| marked(kv.as_ref().expect("reads")));
+    let visited = keys.visit(&Range::all(), 0, |kv| {
+        marked(&kv.to_owned());
+        ControlFlow::<()>::Continue(())
+    });
+    assert!(visited.expect("reads").is_continue());
     let request = WatchRequest::new(keys.stream(), Range::all()).from(first);
     let mut watcher = keys.watch(request).expect("watches");
     let batch = watcher.try_next().expect("reads").expect("there");

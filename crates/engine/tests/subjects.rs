@@ -80,6 +80,13 @@ fn a_shredded_subject_is_gone_from_every_way_of_reading_and_others_stay() {
     assert!(is_erased(engine.event("t", 1, 0), done.by));
     assert!(keys.history("alice/email").expect("reads").iter().all(|kv| kv.erased.is_some()));
     let all = keys.range(&RangeRequest::new(keys.stream(), Range::all())).expect("reads").kvs;
+    let mut lent = Vec::new();
+    let visited = keys.visit(&Range::all(), 0, |kv| {
+        lent.push(kv.to_owned());
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+    assert!(visited.expect("reads").is_continue());
+    assert_eq!(lent, all);
     assert_eq!(all.len(), 4);
     for kv in &all {
         assert_eq!(kv.erased.is_some(), kv.key.starts_with(b"alice"));

@@ -31,6 +31,33 @@ pub trait Version: Clone + Send + Sync + std::fmt::Debug + 'static {
     fn heap_len(&self) -> usize;
 }
 
+/// A version as a walk meets it.
+#[derive(Debug)]
+pub enum Stored<'a, V> {
+    /// Memory had it.
+    Memory(V),
+    /// A table has it.
+    Table(&'a EntryRef<'a>),
+}
+
+impl<V: Version> Stored<'_, V> {
+    /// Whether it ends its key.
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            Self::Memory(version) => version.is_tombstone(),
+            Self::Table(entry) => entry.tombstone,
+        }
+    }
+
+    /// The version, sharing its bytes with the table; `None` when it cannot be decoded.
+    pub fn decode(self) -> Option<V> {
+        match self {
+            Self::Memory(version) => Some(version),
+            Self::Table(entry) => V::decode(entry, true),
+        }
+    }
+}
+
 /// Knows which versions must give up their content.
 pub trait Redact: Send + Sync + std::fmt::Debug {
     /// What [`EntryRef::value`] is to be from now on; `None` when it stays as it is. Asking again

@@ -42,7 +42,7 @@ mod table;
 mod tree;
 
 pub use bounds::Bounds;
-pub use entry::{EntryRef, Redact, Version};
+pub use entry::{EntryRef, Redact, Stored, Version};
 pub use error::{Error, Result};
 pub use manifest::Position;
 pub use standalone::{Batch, LsmOptions, LsmTree, Scan, Snapshot};

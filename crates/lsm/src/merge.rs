@@ -51,10 +51,23 @@ impl Run {
     }
 }
 
+/// The first bytes of a key as a number: of two keys with different heads, the one with the smaller
+/// head is first.
+fn head(key: &[u8]) -> u128 {
+    if let Some(head) = key.first_chunk::<16>() {
+        return u128::from_be_bytes(*head);
+    }
+    let mut head = [0; 16];
+    head.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(head)
+}
+
 /// Merges runs by key, and the versions of a key from the newest on.
 #[derive(Debug)]
 pub(crate) struct Merge {
     runs: Vec<Run>,
+    /// For each run the head of the key it stands on: two runs are mostly told apart by it.
+    heads: Vec<u128>,
     least: Option<usize>,
     /// The run that is next after the least: as long as the least stays before it, nothing else
     /// has to be compared.
@@ -64,13 +77,15 @@ pub(crate) struct Merge {
 impl Merge {
     pub(crate) fn new(runs: impl IntoIterator<Item = Vec<Arc<Table>>>) -> Self {
         let runs = runs.into_iter().map(|tables| Run { tables, at: 0, cursor: None });
-        Self { runs: runs.collect(), least: None, second: None }
+        let runs: Vec<Run> = runs.collect();
+        Self { heads: vec![u128::MAX; runs.len()], runs, least: None, second: None }
     }
 
     /// Moves to the first version that is not before this key and sequence.
     pub(crate) fn seek(&mut self, key: &[u8], sequence: u64) -> Result<()> {
-        for run in &mut self.runs {
+        for (run, at) in self.runs.iter_mut().zip(&mut self.heads) {
             run.seek(key, sequence)?;
+            *at = run.entry().map_or(u128::MAX, |entry| head(entry.key));
         }
         self.choose();
         Ok(())
@@ -78,45 +93,48 @@ impl Merge {
 
     /// Moves on.
     pub(crate) fn advance(&mut self) -> Result<()> {
-        let Some(run) = self.least.and_then(|least| self.runs.get_mut(least)) else {
+        let Some(least) = self.least else { return Ok(()) };
+        let (Some(run), Some(at)) = (self.runs.get_mut(least), self.heads.get_mut(least)) else {
             return Ok(());
         };
         run.advance()?;
-        let stays = match (self.run_entry(self.least), self.run_entry(self.second)) {
-            (Some(_), None) => true,
-            (Some(least), Some(second)) => least.is_before(second.key, second.sequence),
-            (None, _) => false,
-        };
+        let entry = run.entry();
+        *at = entry.map_or(u128::MAX, |entry| head(entry.key));
+        let stays =
+            entry.is_some() && self.second.is_none_or(|second| self.is_before(least, second));
         if !stays {
             self.choose();
         }
         Ok(())
     }
 
-    fn run_entry(&self, run: Option<usize>) -> Option<EntryRef<'_>> {
-        self.runs.get(run?)?.entry()
+    /// Whether what one run stands on is before what another does.
+    fn is_before(&self, run: usize, other: usize) -> bool {
+        let (head, other_head) = (self.heads.get(run), self.heads.get(other));
+        if head != other_head {
+            return head < other_head;
+        }
+        let entry = |run: usize| self.runs.get(run).and_then(Run::entry);
+        match (entry(run), entry(other)) {
+            (Some(entry), Some(other)) => entry.is_before(other.key, other.sequence),
+            (entry, _) => entry.is_some(),
+        }
     }
 
     fn choose(&mut self) {
-        let mut least: Option<(usize, EntryRef<'_>)> = None;
-        let mut second: Option<(usize, EntryRef<'_>)> = None;
-        let is_less = |entry: &EntryRef<'_>, than: &Option<(usize, EntryRef<'_>)>| {
-            than.as_ref().is_none_or(|(_, than)| entry.is_before(than.key, than.sequence))
-        };
-        for (index, run) in self.runs.iter().enumerate() {
-            let Some(entry) = run.entry() else { continue };
-            if is_less(&entry, &least) {
-                second = least.replace((index, entry));
-            } else if is_less(&entry, &second) {
-                second = Some((index, entry));
+        let (mut least, mut second) = (None, None);
+        for run in (0..self.runs.len()).filter(|run| self.runs[*run].entry().is_some()) {
+            if least.is_none_or(|least| self.is_before(run, least)) {
+                second = least.replace(run);
+            } else if second.is_none_or(|second| self.is_before(run, second)) {
+                second = Some(run);
             }
         }
-        let (least, second) = (least.map(|(index, _)| index), second.map(|(index, _)| index));
         (self.least, self.second) = (least, second);
     }
 
     /// The version it stands on.
     pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
-        self.run_entry(self.least)
+        self.runs.get(self.least?)?.entry()
     }
 }

@@ -185,7 +185,9 @@ impl<V: Version> Tree<V> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn undecodable(&self) -> Error {
+    /// What to answer when a version of a table [does not decode](Version::decode).
+    #[must_use]
+    pub fn undecodable(&self) -> Error {
         Error::corrupt(&self.dir, 0, "a version in a table is not what the layer above wrote")
     }
 

@@ -3,18 +3,17 @@
 //!
 //! A key of the ordered store is the number of the keyspace (4 bytes, big-endian) and the key.
 
-use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cairn_lsm::{Bounds, Tree};
+use cairn_lsm::{Bounds, Stored, Tree};
 use cairn_types::{Lsn, StreamId};
 
 use crate::Result;
 use crate::anchors::Anchors;
-use crate::key_value::{LeaseId, Version};
+use crate::key_value::{LeaseId, LentVersion, Version};
 use crate::request::Range;
 
 /// Bytes before a user's key.
@@ -198,7 +197,7 @@ impl Index {
     }
 
     /// Calls `each` with every key of a range that exists at a revision, in order, until it says
-    /// stop. It must not come back to the index.
+    /// stop.
     pub(crate) fn walk(
         &self,
         space: StreamId,
@@ -216,11 +215,11 @@ impl Index {
         range: &Range,
         after: Option<&[u8]>,
         revision: u64,
-        mut each: impl FnMut(&[u8], Cow<'_, Version>) -> bool,
+        mut each: impl FnMut(&[u8], Version) -> bool,
     ) -> Result<()> {
         if range.is_single() && after.is_none() {
             if let Some(version) = self.version(space, &range.key, revision)? {
-                each(&range.key, Cow::Owned(version));
+                each(&range.key, version);
             }
             return Ok(());
         }
@@ -229,6 +228,30 @@ impl Index {
             each(key.get(SPACE_LEN..).unwrap_or_default(), version)
         })?;
         Ok(())
+    }
+
+    /// As [`walk_from`](Self::walk_from), with versions that are lent. It may come back to the
+    /// index.
+    pub(crate) fn walk_lent(
+        &self,
+        space: StreamId,
+        range: &Range,
+        after: Option<&[u8]>,
+        revision: u64,
+        mut each: impl FnMut(&[u8], &LentVersion<'_>) -> Result<bool>,
+    ) -> Result<()> {
+        let Some(within) = Within::new(space, range, after) else { return Ok(()) };
+        self.tree.walk_stored(within.bounds(), revision, false, |key, stored| {
+            let key = key.get(SPACE_LEN..).unwrap_or_default();
+            let lent = match &stored {
+                Stored::Memory(version) => Some(LentVersion::of(version)),
+                Stored::Table(entry) => LentVersion::decode(entry),
+            };
+            match &lent {
+                Some(version) => each(key, version),
+                None => Err(self.tree.undecodable().into()),
+            }
+        })
     }
 
     /// The keys of a range that were changed or deleted after a revision: the first one, and the

@@ -159,16 +159,67 @@ impl cairn_lsm::Version for Version {
     }
 
     fn decode(entry: &EntryRef<'_>, share: bool) -> Option<Self> {
+        let LentVersion { main, create, version, lease, lsn, place } = LentVersion::decode(entry)?;
+        let place = match place {
+            LentPlace::Log => Place::Log,
+            LentPlace::Erased => Place::Erased,
+            LentPlace::Inline(value) if share => {
+                Place::Inline(entry.share(entry.value.len() - value.len()))
+            }
+            LentPlace::Inline(value) => Place::Inline(Bytes::copy_from_slice(value)),
+        };
+        Some(Self { main, create, version, lease, lsn, place })
+    }
+
+    fn heap_len(&self) -> usize {
+        match &self.place {
+            Place::Inline(value) => value.len(),
+            Place::Log | Place::Erased => 0,
+        }
+    }
+}
+
+/// [`Place`], with a value that belongs to somebody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LentPlace<'a> {
+    Inline(&'a [u8]),
+    Log,
+    Erased,
+}
+
+/// A [`Version`] with a value that belongs to somebody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LentVersion<'a> {
+    pub(crate) main: u64,
+    pub(crate) create: u64,
+    pub(crate) version: u64,
+    pub(crate) lease: LeaseId,
+    pub(crate) lsn: Lsn,
+    pub(crate) place: LentPlace<'a>,
+}
+
+impl<'a> LentVersion<'a> {
+    pub(crate) fn of(version: &'a Version) -> Self {
+        let Version { main, create, version, lease, lsn, ref place } = *version;
+        let place = match place {
+            Place::Inline(value) => LentPlace::Inline(value),
+            Place::Log => LentPlace::Log,
+            Place::Erased => LentPlace::Erased,
+        };
+        Self { main, create, version, lease, lsn, place }
+    }
+
+    /// Takes what a [`Version`] encoded.
+    pub(crate) fn decode(entry: &EntryRef<'a>) -> Option<Self> {
         let mut at = entry.value;
         let since = varint::take(&mut at)?;
         let version = varint::take(&mut at)?;
         let lease = LeaseId::new(varint::unzigzag(varint::take(&mut at)?));
         let (tag, value) = at.split_first()?;
         let place = match *tag {
-            TAG_LOG if value.is_empty() => Place::Log,
-            TAG_ERASED if value.is_empty() => Place::Erased,
-            TAG_INLINE if share => Place::Inline(entry.share(entry.value.len() - value.len())),
-            TAG_INLINE => Place::Inline(Bytes::copy_from_slice(value)),
+            TAG_LOG if value.is_empty() => LentPlace::Log,
+            TAG_ERASED if value.is_empty() => LentPlace::Erased,
+            TAG_INLINE => LentPlace::Inline(value),
             _ => return None,
         };
         let main = entry.sequence;
@@ -177,13 +228,6 @@ impl cairn_lsm::Version for Version {
             return None;
         }
         Some(Self { main, create, version, lease, lsn: Lsn::new(entry.reference), place })
-    }
-
-    fn heap_len(&self) -> usize {
-        match &self.place {
-            Place::Inline(value) => value.len(),
-            Place::Log | Place::Erased => 0,
-        }
     }
 }
 

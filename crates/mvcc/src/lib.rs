@@ -59,6 +59,7 @@ mod store;
 mod transaction;
 mod turn;
 mod txn;
+mod visit;
 mod watch;
 
 pub use cairn_lsm::{TreeOptions, TreeStats};
@@ -79,4 +80,5 @@ pub use sealer::ValueSealer;
 pub use store::{Options, Stats, Store, Submitted};
 pub use transaction::{Isolation, Transaction};
 pub use txn::{DeleteResponse, PutResponse, TxnResponse, TxnResult};
+pub use visit::KeyValueRef;
 pub use watch::{Change, WatchBatch, WatchFilter, WatchRequest, Watcher};

@@ -192,8 +192,7 @@ impl<'a> View<'a> {
         self.index.with_version(space, key, self.revision, |version| version.is_some())
     }
 
-    /// Calls `each` with every key of a range that exists, in order, until it says stop. It must
-    /// not come back to the index.
+    /// Calls `each` with every key of a range that exists, in order, until it says stop.
     pub(crate) fn walk(
         &self,
         space: StreamId,

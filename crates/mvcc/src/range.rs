@@ -193,7 +193,7 @@ impl Scan {
         let after = self.after.as_deref();
         index.walk_from(self.space, &self.range, after, self.revision, |key, version| {
             keys.extend_from_slice(key);
-            piece.push((keys.len(), version.into_owned()));
+            piece.push((keys.len(), version));
             piece.len() < most
         })?;
         self.store.check_kept(self.revision)?;

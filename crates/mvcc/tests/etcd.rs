@@ -1,5 +1,7 @@
 //! etcd's rules for revisions, ranges and compaction: one test for each.
 
+use std::ops::ControlFlow;
+
 use crate::{Lab, S, get, keys, pairs, put, store};
 use cairn_mvcc::*;
 
@@ -295,6 +297,53 @@ fn m34_a_snapshot_read_while_others_write_is_one_state() {
         seen += 1;
     }
     assert_eq!(seen, 2000);
+}
+
+#[test]
+fn m34_keys_that_are_lent_while_others_write_are_one_state() {
+    // In memory alone, and in tables that are merged meanwhile.
+    for is_flushed in [false, true] {
+        let store = store();
+        for number in 0..9000 {
+            put(&store, &format!("k{number:05}"), "before");
+        }
+        if is_flushed {
+            store.flush().expect("flushes");
+        }
+        let mut seen = 0;
+        let end = store.visit(S, &Range::prefix("k"), 0, |kv| {
+            assert_eq!((kv.key, kv.value), (format!("k{seen:05}").as_bytes(), &b"before"[..]));
+            if seen % 1000 == 0 {
+                put(&store, "k08999", "after");
+                put(&store, &format!("k{seen:05}new"), "after");
+                delete(&store, "k05500");
+                store.flush().expect("flushes");
+                store.merge_tables().expect("merges");
+            }
+            seen += 1;
+            if seen == 8995 { ControlFlow::Break(kv.version) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!((end.expect("visits"), seen), (ControlFlow::Break(1), 8995));
+    }
+}
+
+#[test]
+fn keys_that_are_lent_at_a_revision_that_is_compacted_meanwhile_end_with_an_error() {
+    let store = store();
+    for number in 0..5000 {
+        put(&store, &format!("{number:04}"), "v");
+    }
+    let past = store.revision() - 1;
+    let visited = store.visit(S, &Range::all(), past, |_| {
+        if store.compact_revision() <= past {
+            put(&store, "0000", "w");
+            store.compact(store.revision()).expect("compacts");
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    assert!(matches!(visited, Err(Error::Compacted { requested, .. }) if requested == past));
+    let visited = store.visit(S, &Range::all(), 100_000, |_| ControlFlow::<()>::Continue(()));
+    assert!(matches!(visited, Err(Error::FutureRevision { .. })));
 }
 
 #[test]

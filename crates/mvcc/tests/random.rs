@@ -1,5 +1,7 @@
 //! Random histories against the model: every readable revision, watches, hashes, restarts.
 
+use std::ops::ControlFlow;
+
 use crate::model::Model;
 use crate::{Lab, S};
 use cairn_mvcc::*;
@@ -109,6 +111,14 @@ pub(crate) fn check(store: &Store, model: &Model) {
             .collect::<Result<_>>()
             .expect("reads");
         assert_eq!(scanned, response.kvs);
+        let mut visited = Vec::new();
+        let to_the_end = store
+            .visit(S, &Range::all(), revision, |kv| {
+                visited.push(kv.to_owned());
+                ControlFlow::<()>::Continue(())
+            })
+            .expect("visits");
+        assert_eq!((to_the_end, &visited), (ControlFlow::Continue(()), &scanned));
     }
     assert_eq!(store.key_count(S).expect("counts") as usize, model.at(model.revision).len());
     let from = model.oldest.max(2);

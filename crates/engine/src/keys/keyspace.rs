@@ -1,9 +1,11 @@
 //! One keyspace as its users hold it.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use cairn_mvcc::{
-    DeleteRange, DeleteResponse, KeyValue, Put, PutResponse, Range, RangeRequest, RangeResponse,
-    Scan, WatchRequest, Watcher,
+    DeleteRange, DeleteResponse, KeyValue, KeyValueRef, Put, PutResponse, Range, RangeRequest,
+    RangeResponse, Scan, WatchRequest, Watcher,
 };
 use cairn_types::{KeyspaceName, StreamId};
 
@@ -152,6 +154,40 @@ impl Keyspace {
     pub fn scan(&self, range: Range, revision: u64) -> Result<Scan> {
         self.engine.shared.figures.key_reads.increment(1);
         Ok(self.engine.keys().scan(self.stream, range, revision)?)
+    }
+
+    /// Calls `each` with every key of a range at a revision, 0 for the current one, in order,
+    /// until it breaks. Keys and values are lent: the fastest way to look at many.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use cairn_engine::Engine;
+    /// use cairn_mvcc::Range;
+    /// let dir = tempfile::tempdir()?;
+    /// let engine = Engine::open(dir.path().join("data"))?;
+    /// engine.create_keyspace("stones")?;
+    /// let stones = engine.keyspace("stones")?;
+    /// stones.put("basalt", "dark")?;
+    /// stones.put("marble", "white")?;
+    /// let mut bytes = 0;
+    /// stones.visit(&Range::all(), 0, |kv| {
+    ///     bytes += kv.value.len();
+    ///     ControlFlow::<()>::Continue(())
+    /// })?;
+    /// assert_eq!(bytes, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`cairn_mvcc::Store::visit`].
+    pub fn visit<B>(
+        &self,
+        range: &Range,
+        revision: u64,
+        each: impl FnMut(KeyValueRef<'_>) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>> {
+        self.engine.shared.figures.key_reads.increment(1);
+        Ok(self.engine.keys().visit(self.stream, range, revision, each)?)
     }
 
     /// How many keys it holds now.

@@ -1,51 +1,62 @@
 //! Ranges and counts over memory and tables. Derived.
 
-use std::borrow::Cow;
 use std::ops::Bound;
 
 use bytes::Bytes;
 
 use super::Tree;
-use crate::Result;
 use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
-use crate::entry::Version;
+use crate::entry::{Stored, Version};
 use crate::memtable::{Key, Look};
 use crate::merge::Merge;
+use crate::{Error, Result};
 
 /// Keys copied from memory at first, and at most, while a range is read from tables too.
 const PIECE_MIN: usize = 32;
 const PIECE_MAX: usize = 4096;
 
 /// What is to be seen of a range.
-struct Sight<'e, V: Clone> {
+struct Sight<F> {
     sequence: u64,
     tombstones: bool,
-    each: &'e mut dyn FnMut(&[u8], Cow<'_, V>) -> bool,
+    each: F,
 }
 
-impl<V: Version> Sight<'_, V> {
+impl<F> Sight<F> {
     /// Shows a version if it is one to be seen; says whether to go on.
-    fn show(&mut self, key: &[u8], version: Option<Cow<'_, V>>) -> bool {
-        match version {
-            Some(version) if self.tombstones || !version.is_tombstone() => {
-                (self.each)(key, version)
-            }
-            _ => true,
+    #[inline]
+    fn show<V: Version, E>(&mut self, key: &[u8], version: Stored<'_, V>) -> Result<bool, E>
+    where
+        F: FnMut(&[u8], Stored<'_, V>) -> Result<bool, E>,
+    {
+        if version.is_tombstone() && !self.tombstones {
+            return Ok(true);
         }
+        (self.each)(key, version)
     }
 }
 
-/// Keys of memory within a range that tables do not know as they are now, and perhaps others.
+/// What memory says of a key to whoever looks at a range.
+enum Noted<V> {
+    Known(Option<V>),
+    /// It is older than what memory has of the key: the tables know.
+    InTables,
+}
+
+/// Keys of memory within a range: all of them where memory is complete, else those that tables do
+/// not know as they are now, and perhaps others.
 struct Piece<V> {
-    keys: std::vec::IntoIter<(Key, Option<V>)>,
+    keys: std::vec::IntoIter<(Key, Noted<V>)>,
     /// The last one, when there may be more behind it.
     last: Option<Key>,
+    /// Keys that are not in memory are not in tables either.
+    is_complete: bool,
 }
 
 impl<V: Version> Tree<V> {
     /// Calls `each` with the keys of a range in order, each with its newest version that is not
     /// newer than `sequence`, until it says stop. Keys that are tombstones then are left out
-    /// unless `tombstones`.
+    /// unless `tombstones`. It holds no lock while it calls.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
@@ -54,27 +65,27 @@ impl<V: Version> Tree<V> {
         bounds: Bounds<'_>,
         sequence: u64,
         tombstones: bool,
-        mut each: impl FnMut(&[u8], Cow<'_, V>) -> bool,
+        mut each: impl FnMut(&[u8], V) -> bool,
     ) -> Result<()> {
-        let mut sight = Sight { sequence, tombstones, each: &mut each };
-        {
-            let memtable = self.memtable_in_order();
-            if memtable.is_complete() {
-                let levels = self.levels.load();
-                let mut failed = None;
-                memtable.walk(bounds, |slot| match slot.look(sequence) {
-                    Look::Known(found) => sight.show(&slot.key, found.map(Cow::Borrowed)),
-                    Look::InTables => match self.read_tables(&levels, &slot.key, sequence, true) {
-                        Ok(found) => sight.show(&slot.key, found.map(Cow::Owned)),
-                        Err(error) => {
-                            failed = Some(error);
-                            false
-                        }
-                    },
-                });
-                return failed.map_or(Ok(()), Err);
-            }
-        }
+        self.walk_stored(bounds, sequence, tombstones, |key, version| -> Result<bool> {
+            let version = version.decode().ok_or_else(|| self.undecodable())?;
+            Ok(each(key, version))
+        })
+    }
+
+    /// As [`walk`](Self::walk), with versions as they are stored: those of tables are lent, not
+    /// decoded. An error of `each` ends it.
+    ///
+    /// # Errors
+    /// As [`get_with`](Self::get_with), and those of `each`.
+    pub fn walk_stored<E: From<Error>>(
+        &self,
+        bounds: Bounds<'_>,
+        sequence: u64,
+        tombstones: bool,
+        each: impl FnMut(&[u8], Stored<'_, V>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut sight = Sight { sequence, tombstones, each };
         let mut start: Option<Key> = None;
         let mut piece_len = PIECE_MIN;
         loop {
@@ -86,7 +97,11 @@ impl<V: Version> Tree<V> {
             let piece = self.piece(left, sequence, piece_len);
             let last = piece.last.clone();
             let end = last.as_deref().map_or(bounds.1, Bound::Included);
-            if !self.show_merged(piece, (from, end), &mut sight)? || last.is_none() {
+            let go_on = match piece.is_complete {
+                true => self.show_all(piece.keys, &mut sight)?,
+                false => self.show_merged(piece.keys, (from, end), &mut sight)?,
+            };
+            if !go_on || last.is_none() {
                 return Ok(());
             }
             start = last;
@@ -98,9 +113,14 @@ impl<V: Version> Tree<V> {
         let mut keys = Vec::new();
         let mut last = None;
         let mut left = len;
-        self.memtable_in_order().walk(bounds, |slot| {
-            if let Look::Known(found) = slot.look(sequence) {
-                keys.push((slot.key.clone(), found.cloned()));
+        let memtable = self.memtable_in_order();
+        let is_complete = memtable.is_complete();
+        memtable.walk(bounds, |slot| {
+            match slot.look(sequence) {
+                Look::Known(found) => keys.push((slot.key.clone(), Noted::Known(found.cloned()))),
+                Look::InTables if is_complete => keys.push((slot.key.clone(), Noted::InTables)),
+                // It is met there.
+                Look::InTables => {}
             }
             left -= 1;
             if left == 0 {
@@ -108,17 +128,44 @@ impl<V: Version> Tree<V> {
             }
             left > 0
         });
-        Piece { keys: keys.into_iter(), last }
+        Piece { keys: keys.into_iter(), last, is_complete }
+    }
+
+    /// Shows the keys of a piece; says whether to go on.
+    fn show_all<F, E: From<Error>>(
+        &self,
+        keys: impl Iterator<Item = (Key, Noted<V>)>,
+        sight: &mut Sight<F>,
+    ) -> Result<bool, E>
+    where
+        F: FnMut(&[u8], Stored<'_, V>) -> Result<bool, E>,
+    {
+        for (key, noted) in keys {
+            let version = match noted {
+                Noted::Known(version) => version,
+                Noted::InTables => {
+                    self.read_tables(&self.levels.load(), &key, sight.sequence, true)?
+                }
+            };
+            if let Some(version) = version
+                && !sight.show(&key, Stored::Memory(version))?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Shows what is in a piece of memory and in tables; says whether to go on.
-    fn show_merged(
+    fn show_merged<F, E: From<Error>>(
         &self,
-        piece: Piece<V>,
+        mut in_memory: std::vec::IntoIter<(Key, Noted<V>)>,
         bounds: Bounds<'_>,
-        sight: &mut Sight<'_, V>,
-    ) -> Result<bool> {
-        let mut in_memory = piece.keys.peekable();
+        sight: &mut Sight<F>,
+    ) -> Result<bool, E>
+    where
+        F: FnMut(&[u8], Stored<'_, V>) -> Result<bool, E>,
+    {
         // After memory was looked at: what was evicted since is in this list.
         let mut merge: Merge = self.levels.load().merge();
         merge.seek(&first_key(&bounds), u64::MAX)?;
@@ -136,39 +183,31 @@ impl<V: Version> Tree<V> {
             }
             key.clear();
             key.extend_from_slice(entry.key);
-            while let Some((before, version)) = in_memory.next_if(|(at, _)| **at < *key) {
-                if !sight.show(&before, version.map(Cow::Owned)) {
+            let mut is_known = false;
+            // A slice is asked, and not a peeking iterator, which would move what it gives back.
+            while let Some((at, _)) = in_memory.as_slice().first()
+                && **at <= *key
+            {
+                is_known |= **at == *key;
+                if !self.show_all(in_memory.by_ref().take(1), sight)? {
                     return Ok(false);
                 }
             }
-            let known = in_memory.next_if(|(at, _)| **at == *key);
-            let mut version = None;
-            let is_known = known.is_some();
-            while let Some(entry) = merge.entry()
-                && entry.key == key
-            {
-                if !is_known && version.is_none() && entry.sequence <= sight.sequence {
-                    version = Some(V::decode(&entry, true).ok_or_else(|| self.undecodable())?);
+            let mut is_shown = is_known;
+            while let Some(entry) = merge.entry() {
+                if !is_shown && entry.sequence <= sight.sequence {
+                    is_shown = true;
+                    if !sight.show(&key, Stored::Table(&entry))? {
+                        return Ok(false);
+                    }
                 }
                 merge.advance()?;
-            }
-            let go_on = match known {
-                Some((key, version)) => sight.show(&key, version.map(Cow::Owned)),
-                None => match version {
-                    Some(version) => sight.show(&key, Some(Cow::Owned(version))),
-                    None => true,
-                },
-            };
-            if !go_on {
-                return Ok(false);
+                if merge.entry().is_none_or(|next| next.key != key) {
+                    break;
+                }
             }
         }
-        for (key, version) in in_memory {
-            if !sight.show(&key, version.map(Cow::Owned)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.show_all(in_memory, sight)
     }
 
     /// How many keys of a range exist at the newest sequence. O(log n), and the number of keys
