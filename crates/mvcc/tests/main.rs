@@ -9,6 +9,7 @@ mod etcd_txn;
 mod etcd_watch;
 mod freshness;
 mod model;
+mod overlapping;
 mod random;
 #[path = "../../cairn-tests/src/soaking.rs"]
 mod soaking;

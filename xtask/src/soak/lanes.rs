@@ -55,6 +55,7 @@ pub const ALL: &[Lane] = &[
         "cairn-mvcc",
         "crashes::m33_after_any_crash_the_state_is_a_prefix_of_what_was_acknowledged_or_tried",
     ),
+    seeds("overlapping", 4, "cairn-mvcc", OVERLAPPING),
     seeds(
         "cleaning",
         4,
@@ -118,6 +119,8 @@ pub const ALL: &[Lane] = &[
 
 const COUNTDOWN_KEYS: &str =
     "countdown_keys::every_operation_fails_while_keys_are_kept_and_nothing_acknowledged_is_lost";
+const OVERLAPPING: &str =
+    "overlapping::m33_writes_that_overlap_are_a_prefix_after_any_crash_and_what_was_seen_lasts";
 const SUBJECTS: &str =
     "subjects::after_a_crash_at_any_step_shredded_subjects_are_gone_and_all_others_read";
 const KEY_KILLS: &str =
