@@ -12,6 +12,7 @@ use cairn_vfs::Vfs;
 use crate::Result;
 use crate::entry::{Entry, Redact};
 use crate::levels::Levels;
+use crate::manifest::LEVEL_MAX;
 use crate::merge::Merge;
 use crate::table::{Built, Table, TableBuilder, TableOptions};
 
@@ -55,7 +56,8 @@ impl Plan {
             return Self::of_first_level(levels);
         }
         let mut allowed = shape.level_len;
-        for level in 1..levels.levels.len() {
+        // The last level takes whatever comes: the manifest knows no other below it.
+        for level in 1..levels.levels.len().min(LEVEL_MAX.into()) {
             if levels.level_len(level) > allowed {
                 return Self::of_level(levels, level, after);
             }

@@ -28,7 +28,7 @@ pub enum Error {
         /// Version found.
         found: u16,
     },
-    /// The call can never work as it is.
+    /// Something over its limit.
     #[error("{what}: {found} is over the limit of {limit}")]
     TooLarge {
         /// What.
@@ -37,6 +37,12 @@ pub enum Error {
         found: u64,
         /// Limit.
         limit: u64,
+    },
+    /// Keys to be loaded are not in rising order.
+    #[error("key {index} is not above the one before it; sort the keys first")]
+    NotRising {
+        /// Which of the keys, from 0.
+        index: u64,
     },
     /// Of the file system.
     #[error(transparent)]
@@ -59,7 +65,7 @@ impl Error {
         match self {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::UnsupportedVersion { .. } => ErrorKind::Unsupported,
-            Self::TooLarge { .. } => ErrorKind::Invalid,
+            Self::TooLarge { .. } | Self::NotRising { .. } => ErrorKind::Invalid,
             Self::Vfs(error) => error.kind(),
             Self::Codec(error) => error.kind(),
             Self::Index(error) => error.kind(),

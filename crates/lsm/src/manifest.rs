@@ -52,7 +52,7 @@ const BODY_AT: usize = 16;
 /// Longest manifest: a million tables and their keys stay far below.
 const LEN_MAX: u64 = 1 << 30;
 
-/// Levels below the first one.
+/// The last level; the first is 0.
 pub(crate) const LEVEL_MAX: u8 = 7;
 
 /// Where in the log the tables end.

@@ -33,7 +33,7 @@ const STREAM: StreamId = StreamId::new(1);
 /// The directory of the tables within the store's.
 const TABLES: &str = "tables";
 
-/// Versions merged by a writer for each byte of a batch when merges are far behind.
+/// Versions merged by a writer before each batch while a merge is due.
 const HELP_VERSIONS: usize = 2_000;
 
 /// Settings of an [`LsmTree`].
@@ -171,10 +171,12 @@ impl LsmTree {
         self.write(&batch)
     }
 
-    /// Deletes every key of a range that exists now, in one batch; says how many.
+    /// Deletes every key from `start` up to `end` (exclusive) that exists now, in one batch; says
+    /// how many.
     ///
     /// # Errors
-    /// As [`put`](Self::put).
+    /// As [`put`](Self::put); the log's when there are more than a batch can hold
+    /// ([`limits::MAX_BATCH_RECORDS`]).
     pub fn delete_range(&self, start: &[u8], end: &[u8]) -> Result<u64> {
         let writer = self.writer();
         let mut batch = Batch::new();
@@ -205,8 +207,8 @@ impl LsmTree {
     /// do not overlap, so merges only move them.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] when a key is not above the one before; as [`put`](Self::put). What
-    /// came before stays written.
+    /// [`Error::NotRising`] when a key is not above the one before; as [`put`](Self::put). Whole
+    /// batches that came before stay written.
     pub fn ingest<K: AsRef<[u8]>, W: AsRef<[u8]>>(
         &self,
         sorted: impl IntoIterator<Item = (K, W)>,
@@ -218,8 +220,7 @@ impl LsmTree {
         for (key, value) in sorted {
             let key = key.as_ref();
             if last.as_deref().is_some_and(|last| key <= last) {
-                let (what, found) = ("place of a key that is not in rising order", count + 1);
-                return Err(Error::TooLarge { what, found, limit: count });
+                return Err(Error::NotRising { index: count });
             }
             last = Some(key.to_vec());
             batch.put(key, value.as_ref());
@@ -333,7 +334,9 @@ impl LsmTree {
         self.snapshot().scan(range)
     }
 
-    /// How many keys a range has now. O(log n) besides what changed since the last flush.
+    /// How many keys a range has now, those of writes under way included, which
+    /// [`get`](Self::get) and [`scan`](Self::scan) do not show yet. O(log n) besides what changed
+    /// since the last flush; while deleted keys wait for a flush it may look at every key.
     ///
     /// # Errors
     /// Of the file system; [`Error::Corrupt`].

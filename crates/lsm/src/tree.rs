@@ -94,7 +94,7 @@ pub struct TreeStats {
     pub memory_len: u64,
     /// Bytes that the places of other keys take.
     pub hot_len: u64,
-    /// Of these, changed since the last flush.
+    /// Of the bytes in memory, those changed since the last flush.
     pub dirty_len: u64,
     /// Versions in memory.
     pub memory_version_count: u64,

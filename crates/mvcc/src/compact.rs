@@ -28,6 +28,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`compact`](Self::compact); what `also` returns.
+    ///
+    /// # Panics
+    /// When `also` changes a key.
     pub fn compact_with(
         &self,
         revision: u64,

@@ -55,13 +55,6 @@ impl Erased {
         by.iter().map(|(lsn, by)| (*lsn, *by)).collect()
     }
 
-    /// Whether anything from one place up to another is erased.
-    #[must_use]
-    pub fn any_within(&self, from: Lsn, to: Lsn) -> bool {
-        let by = self.by.read().unwrap_or_else(PoisonError::into_inner);
-        by.range(from..to.max(from)).next().is_some()
-    }
-
     pub(crate) fn erasure(&self, lsn: Lsn) -> Erasure {
         Erasure { lsn, by: self.by(lsn) }
     }

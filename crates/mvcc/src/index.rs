@@ -54,13 +54,7 @@ impl Within {
     /// `None` when nothing can be in it.
     fn new(space: StreamId, range: &Range, after: Option<&[u8]>) -> Option<Self> {
         let owned = |key: &[u8]| with_key(space, key, <[u8]>::to_vec);
-        let (start, end) = match range.bounds() {
-            Some(bounds) => bounds,
-            None if range.is_single() => {
-                (Bound::Included(&*range.key), Bound::Included(&*range.key))
-            }
-            None => return None,
-        };
+        let (start, end) = range.bounds()?;
         let start = match after {
             Some(after) => Bound::Excluded(owned(after)),
             None => start.map(owned),

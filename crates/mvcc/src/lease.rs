@@ -169,7 +169,8 @@ pub(crate) fn clamp_ttl(ttl: i64, least: i64) -> Result<i64> {
 }
 
 impl Planner<'_> {
-    /// Grants a lease.
+    /// Grants a lease of `ttl` seconds, raised to `least` seconds; the seconds granted. Keys can
+    /// be attached from the next transaction on.
     ///
     /// # Errors
     /// [`Error::LeaseExists`], [`Error::LeaseTtlTooLarge`].
@@ -193,7 +194,8 @@ impl Planner<'_> {
         Ok(ttl)
     }
 
-    /// Ends a lease and deletes its keys, sorted, in one revision; how many.
+    /// Ends a lease and deletes its keys, sorted, in one revision; how many. `expired` says in the
+    /// log why it ended.
     ///
     /// # Errors
     /// [`Error::LeaseNotFound`].

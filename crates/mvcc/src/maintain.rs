@@ -176,7 +176,9 @@ fn work(signal: &Signal, store: &Store) {
             continue;
         }
         let is_awake = &store.shared.maintenance.is_awake;
-        is_awake.store(false, Ordering::Release);
+        // A swap and not a store: whoever finds the thread awake comes before it, and what he
+        // left to be done is seen here.
+        is_awake.swap(false, Ordering::AcqRel);
         if !cleaning.is_due() || is_awake.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -232,6 +234,10 @@ impl Store {
     /// Before a write: sees to it that what is due is done. Whatever fails refuses the write, of
     /// which nothing is in the log yet.
     pub(crate) fn maintain_before_write(&self) -> Result<()> {
+        // The tables are another process's: who only reads writes none, whatever is in memory.
+        if self.shared.log.is_read_only() {
+            return Ok(());
+        }
         let (tree, maintenance) = (&self.shared.index.tree, &self.shared.maintenance);
         tree.trim(maintenance.written.swap(0, Ordering::Relaxed));
         let needs_flush = tree.needs_flush();
@@ -252,7 +258,7 @@ impl Store {
         Ok(())
     }
 
-    /// Does some of what is due, and says whether there is more.
+    /// Flushes if that is due and merges about so many versions; says whether there is more.
     ///
     /// # Errors
     /// [`Error::Index`](crate::Error::Index), the log's. What was done stays done.

@@ -18,7 +18,8 @@ pub struct RangeResponse {
     pub revision: u64,
     /// Results.
     pub kvs: Vec<KeyValue>,
-    /// Keys in the range before filters and limit.
+    /// Keys in the range before filters and limit; with
+    /// [`without_count`](RangeRequest::without_count) only those that were looked at.
     pub count: u64,
     /// The limit left some out.
     pub more: bool,
@@ -47,10 +48,12 @@ pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Result<Collect
     let mut found = Collected { candidates: Vec::new(), count: 0, more: false };
     let sorted = request.needs_sort();
     let filtered = request.has_filters();
-    let newest = view.overlay.is_none() && view.revision >= view.index.newest_revision();
+    let is_newest = || view.overlay.is_none() && view.revision >= view.index.newest_revision();
     let wants_count = request.count_only || !request.without_count;
-    let counted = match newest && wants_count && !request.range.is_single() {
-        true => view.index.quick_count(request.space, &request.range)?,
+    let counted = match is_newest() && wants_count && !request.range.is_single() {
+        // It counts what is there when it looks. A writer who came in between has raised the
+        // newest revision before its first key, so the count is of this one if that still stands.
+        true => view.index.quick_count(request.space, &request.range)?.filter(|_| is_newest()),
         false => None,
     };
     if let (Some(count), true) = (counted, request.count_only) {

@@ -29,14 +29,14 @@ use crate::{Result, TreeOptions, ValueSealer};
 /// How a store behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Shortest time to live of a lease in seconds; shorter ones are raised to it.
+    /// Shortest time to live of a lease in seconds, at least 1; shorter ones are raised to it.
     pub lease_ttl_min: i64,
     /// What happens to leases when the store is opened again.
     pub lease_restart: LeaseRestart,
     /// Of the index: its budget of memory, its tables.
     pub tree: TreeOptions,
     /// Bytes a second that merges and cleaning in the background read or write at most, 0 for
-    /// no limit. Not heeded while writers would have to wait for merges.
+    /// no limit; 64 MiB unless set. Not heeded while writers would have to wait for merges.
     pub background_rate: u64,
 }
 
@@ -177,7 +177,7 @@ impl Store {
         self.write(|planner| planner.take_put(put, hash))
     }
 
-    /// Writes many keys in one revision, and returns it.
+    /// Writes many keys in one revision, and returns it; the current one when there are none.
     ///
     /// # Errors
     /// As [`put`](Self::put); [`DuplicateKey`](crate::Error::DuplicateKey) for a key that comes

@@ -194,8 +194,10 @@ impl Transaction {
     /// Commits; the revision after it (the current one when nothing was written).
     ///
     /// # Errors
-    /// [`Error::Conflict`] names a key that somebody else changed; nothing was written then.
-    /// The log's.
+    /// [`Error::Conflict`] names a key that somebody else changed; [`Error::Compacted`] when the
+    /// snapshot was compacted away and too much has changed since to tell whether there was a
+    /// conflict. Nothing was written then. What a write is refused for, as by
+    /// [`Store::put`]; the log's.
     pub fn commit(self) -> Result<u64> {
         self.commit_with(|_| Ok(()))
     }
@@ -289,24 +291,26 @@ impl Transaction {
             Isolation::Snapshot => self.work.writes.keys().collect(),
             Isolation::Serializable => self.work.read_keys.iter().collect(),
         };
+        let has_keys = !keys.is_empty();
         for (space, key) in keys {
             if let Some(revision) = changed(*space, key)? {
                 return Err(Error::Conflict { key: key.clone(), revision });
             }
         }
-        if self.isolation == Isolation::Snapshot {
-            return Ok(());
-        }
-        // A key that was deleted and compacted since leaves no trace in the index.
-        if planner.oldest > self.snapshot && !self.work.read_keys.is_empty() {
-            let (requested, oldest) = (self.snapshot, planner.oldest);
-            return Err(Error::Compacted { requested, oldest });
-        }
-        for (space, range) in &self.work.read_ranges {
+        let ranges = match self.isolation {
+            Isolation::Snapshot => &[][..],
+            Isolation::Serializable => &self.work.read_ranges,
+        };
+        for (space, range) in ranges {
             let conflict = planner.index.changed_after(*space, range, self.snapshot)?;
             if let Some((key, revision)) = conflict {
                 return Err(Error::Conflict { key, revision });
             }
+        }
+        // A key that was deleted and compacted since leaves no trace in the index.
+        if planner.oldest > self.snapshot && (has_keys || !ranges.is_empty()) {
+            let (requested, oldest) = (self.snapshot, planner.oldest);
+            return Err(Error::Compacted { requested, oldest });
         }
         Ok(())
     }

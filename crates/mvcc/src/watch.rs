@@ -216,9 +216,9 @@ impl Watcher {
     }
 
     /// Everything up to this revision was delivered: a bookmark, also when nothing was wanted.
-    ///
-    /// # Errors
-    /// As [`try_next`](Self::try_next), when there is something left to deliver `None`.
+    /// `None` while something may be left to deliver, which [`try_next`](Self::try_next) finds
+    /// out, and for a watch that begins in the future.
+    #[must_use]
     pub fn progress(&self) -> Option<u64> {
         let idle = self.open.is_none() && self.next == self.store.revision() + 1;
         idle.then(|| self.next - 1)

@@ -113,6 +113,24 @@ fn m08_the_count_ignores_limit_and_filters() {
     assert_eq!((keys_of(&page), page.count, page.more), (vec!["c".into()], 4, true));
 }
 
+#[test]
+fn m08_a_count_beside_a_writer_is_that_of_the_revision_it_comes_with() {
+    let store = store();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..400 {
+                let key = |n: u64| Put::new(S, format!("{round:03}/{n:02}"), "v");
+                store.put_all((0..50).map(key).collect()).expect("puts");
+            }
+        });
+        let count = RangeRequest { count_only: true, ..RangeRequest::new(S, Range::all()) };
+        while !writer.is_finished() {
+            let answer = store.range(&count).expect("counts");
+            assert_eq!(answer.count, 50 * (answer.revision - 1));
+        }
+    });
+}
+
 fn keys_of(response: &RangeResponse) -> Vec<String> {
     pairs(&response.kvs).into_iter().map(|(key, _)| key).collect()
 }

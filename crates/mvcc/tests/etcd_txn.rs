@@ -142,6 +142,24 @@ fn m17_no_key_is_changed_twice_on_one_path() {
 }
 
 #[test]
+fn m17_deletes_that_overlap_delete_each_key_once() {
+    let store = store();
+    put(&store, "a", "1");
+    put(&store, "b", "1");
+    let txn = then(vec![delete_op(Range::key("a")), delete_op(Range::all())]);
+    let response = store.txn(&txn).expect("allowed");
+    let deleted = response.results.iter().map(|result| match result {
+        TxnResult::Delete(delete) => delete.deleted,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(deleted.collect::<Vec<_>>(), [1, 1]);
+    let request = WatchRequest::new(S, Range::all()).from(response.revision);
+    let batch = store.watch(request).expect("watches").try_next().expect("reads");
+    let keys = batch.expect("there").changes.into_iter().map(|change| change.kv.key);
+    assert_eq!(keys.collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
 fn m18_a_level_holds_128_operations_and_a_nested_one_what_is_left() {
     let store = store();
     let many = |count: usize| (0..count).map(|n| put_op(&n.to_string(), "v")).collect::<Vec<_>>();

@@ -132,6 +132,22 @@ fn m23_previous_values_and_creation_flags_are_right() {
 }
 
 #[test]
+fn m23_a_previous_value_that_was_compacted_is_left_out() {
+    let store = store();
+    for value in ["1", "2", "3"] {
+        put(&store, "k", value);
+    }
+    store.compact(3).expect("compacts");
+    let request = WatchRequest { prev_kv: true, ..WatchRequest::new(S, Range::all()).from(3) };
+    let mut watcher = watch(&store, request);
+    let mut previous = Vec::new();
+    while let Some(mut batch) = watcher.try_next().expect("reads") {
+        previous.push(batch.changes.pop().expect("one").prev_kv.map(|kv| kv.value));
+    }
+    assert_eq!(previous, [None, Some("2".into())]);
+}
+
+#[test]
 fn m24_a_transaction_comes_whole_or_not_at_all() {
     let store = store();
     let ops = ["a", "b", "x"].map(|key| TxnOp::Put(Put::new(S, key, "v"))).to_vec();
@@ -171,6 +187,9 @@ fn m26_progress_is_told_only_when_everything_was_delivered() {
     assert_eq!(watcher.progress(), None);
     assert!(watcher.try_next().expect("reads").is_some());
     assert_eq!(watcher.progress(), Some(3));
+    let mut future = watch(&store, WatchRequest::new(S, Range::all()).from(9));
+    assert_eq!(future.try_next().expect("reads"), None);
+    assert_eq!(future.progress(), None, "none before its start");
 }
 
 #[test]

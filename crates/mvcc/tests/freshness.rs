@@ -1,7 +1,10 @@
 //! Marks and revisions of keys: what is remembered is recognised as old after every change.
 
-use crate::{S, put, store};
+use std::sync::Arc;
+
+use crate::{Lab, S, put, store};
 use cairn_mvcc::*;
+use cairn_segment::Log;
 
 #[test]
 fn the_revision_of_a_key_is_that_of_its_newest_visible_change() {
@@ -46,4 +49,22 @@ fn a_write_that_readers_do_not_see_yet_changes_nothing() {
     store.wait(&submitted).expect("waits");
     assert_ne!(store.change_mark(), mark);
     assert_ne!(store.key_revision(S, b"a").expect("reads"), revision);
+}
+
+#[test]
+fn a_reader_beside_a_writer_asks_the_newest_state_and_writes_no_tables() {
+    let lab = Lab::new();
+    let writer = lab.open();
+    for number in 0..500 {
+        put(&writer, &format!("{number:03}"), &"v".repeat(100));
+    }
+    let vfs = Arc::new(lab.vfs.clone());
+    let log = Log::options().vfs(vfs).open_read_only().expect("opens");
+    let options = Options { tree: crate::cramped(), ..Options::default() };
+    let reader = Store::open_with(log, options).expect("opens");
+    // As much is in memory as a writer would flush before it plans anything.
+    let newest = reader.submit(&[], |planner| Ok(planner.revision() - 1)).expect("asks");
+    assert_eq!(newest.answer, writer.revision());
+    assert_eq!(reader.tree_stats().table_count, 0);
+    assert!(reader.put(Put::new(S, "k", "v")).is_err(), "it only reads");
 }

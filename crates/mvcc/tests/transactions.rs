@@ -46,6 +46,28 @@ fn a_changed_key_a_new_key_in_a_range_and_an_absent_key_that_appeared_conflict()
     tx.commit().expect("nothing it rests on changed");
 }
 
+/// A transaction that is open for longer than changes are remembered asks the index, which
+/// forgets what was deleted and compacted.
+#[test]
+fn a_key_that_was_deleted_and_compacted_meanwhile_is_no_unnoticed_conflict() {
+    for isolation in [Isolation::Serializable, Isolation::Snapshot] {
+        let store = store();
+        put(&store, "read", "1");
+        let mut tx = store.begin(isolation);
+        assert_eq!(tx.range(S, Range::prefix("read")).expect("reads").len(), 1);
+        tx.put(S, if isolation == Isolation::Snapshot { "read" } else { "result" }, "2");
+        store.delete(&DeleteRange::key(S, "read")).expect("deletes");
+        for piece in 0..70 {
+            let puts = (0..1000).map(|n| Put::new(S, format!("other/{piece}/{n}"), ""));
+            store.put_all(puts.collect()).expect("puts");
+        }
+        store.compact(store.revision()).expect("compacts");
+        let refused = tx.commit().expect_err("what it rests on is gone");
+        assert!(matches!(refused, Error::Compacted { .. }), "{isolation:?}: {refused}");
+        assert_eq!((get(&store, "read"), get(&store, "result")), (None, None));
+    }
+}
+
 #[test]
 fn serializable_refuses_write_skew_and_snapshot_lets_it_pass() {
     for (isolation, passes) in [(Isolation::Serializable, false), (Isolation::Snapshot, true)] {

@@ -20,8 +20,7 @@ const VERSIONS_FREE: u64 = 10_000;
 
 impl<V: Version> Tree<V> {
     /// Whether a merge is due or under way.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         job.is_some() || self.plan().is_some()
     }

@@ -98,12 +98,12 @@ impl<V: Version> Tree<V> {
         loop {
             attempt += 1;
             let found = Manifest::read(&*vfs, dir)?;
-            let had_any = found.is_some();
-            let manifest = match found {
-                Some(manifest) if manifest.store == store && fits(&manifest.position)? => manifest,
-                _ => Manifest { store, ..Manifest::default() },
+            let (manifest, discarded) = match found {
+                Some(manifest) if manifest.store == store && fits(&manifest.position)? => {
+                    (manifest, false)
+                }
+                other => (Manifest { store, ..Manifest::default() }, other.is_some()),
             };
-            let discarded = had_any && manifest.tables.is_empty();
             match Self::of(vfs.clone(), dir, options, rng, manifest, discarded, true) {
                 // The writer has merged a table away since the manifest was read.
                 Err(Error::Vfs(error)) if error.is_not_found() && attempt < ATTEMPTS => {}

@@ -6,26 +6,29 @@ use cairn_codec::Compression;
 /// choose others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeOptions {
-    /// Bytes of keys in memory, about, before some that tables have too are let go of.
+    /// Bytes of keys in memory, about, before some that tables have too are let go of; 40 MiB
+    /// unless set.
     pub memory_len: usize,
     /// Bytes for the places of keys that are not in memory, about 15 for each, where there are
-    /// [records](crate::Tree::remember_places) to find them by; 0 for none.
+    /// [records](crate::Tree::remember_places) to find them by; 0 for none, 24 MiB unless set.
     pub hot_len: usize,
-    /// Bytes of changes after which a flush is due.
+    /// Bytes of changes after which a flush is due; 16 MiB unless set.
     pub flush_len: usize,
-    /// Content after which a block of a table ends.
+    /// Bytes of content after which a block of a table ends; 4 KiB unless set.
     pub block_len: usize,
-    /// Bytes after which a merge begins a new table.
+    /// Bytes after which a merge begins a new table; 16 MiB unless set.
     pub table_len: u64,
-    /// Bytes of level 1; each level below holds ten times as much.
+    /// Bytes of level 1; each level below holds ten times as much, and the last one, level 7,
+    /// whatever there is. 64 MiB unless set.
     pub level_len: u64,
-    /// Tables of level 0 that start a merge.
+    /// Tables of level 0 that start a merge, at least 1; 4 unless set.
     pub flushed_max: usize,
-    /// Bits of a filter for each key.
+    /// Bits of a filter for each key; 10 unless set.
     pub filter_bits: u32,
-    /// Compresses blocks.
+    /// Compresses blocks; none unless set.
     pub compression: Compression,
-    /// Bytes of decoded blocks that are kept where files cannot be mapped or are compressed.
+    /// Bytes of decoded blocks that are kept where files cannot be mapped or are compressed;
+    /// 16 MiB unless set.
     pub cache_len: u64,
 }
 

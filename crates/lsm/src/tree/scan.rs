@@ -232,10 +232,7 @@ impl<V: Version> Tree<V> {
     }
 
     /// The last key below `key` that has a version, live or not; `None` stands for the end.
-    ///
-    /// # Errors
-    /// As [`get_with`](Self::get_with).
-    pub fn last_key_below(&self, key: Option<&[u8]>) -> Result<Option<Bytes>> {
+    pub(crate) fn last_key_below(&self, key: Option<&[u8]>) -> Result<Option<Bytes>> {
         let end = key.map_or(Bound::Unbounded, Bound::Excluded);
         let (in_memory, is_complete) = {
             let memtable = self.memtable_in_order();
