@@ -1,7 +1,7 @@
 //! The list of segments that readers see: replaced as a whole, read without a lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use cairn_types::Lsn;
@@ -12,6 +12,8 @@ use crate::segment::Segment;
 #[derive(Debug)]
 pub(crate) struct Segments {
     list: ArcSwap<Vec<Arc<Segment>>>,
+    /// Held while the list is replaced: a writer adds a segment while the cleaner replaces one.
+    changing: Mutex<()>,
     /// Bytes of all segments but the last, which do not grow.
     len_before_last: AtomicU64,
 }
@@ -19,7 +21,7 @@ pub(crate) struct Segments {
 impl Segments {
     pub(crate) fn new(list: Vec<Arc<Segment>>) -> Self {
         let len_before_last = sum_before_last(&list).into();
-        Self { list: ArcSwap::from_pointee(list), len_before_last }
+        Self { list: ArcSwap::from_pointee(list), changing: Mutex::new(()), len_before_last }
     }
 
     pub(crate) fn load(&self) -> Arc<Vec<Arc<Segment>>> {
@@ -67,6 +69,7 @@ impl Segments {
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = (**self.list.load()).clone();
         change(&mut list);
         self.len_before_last.store(sum_before_last(&list), Ordering::Release);
@@ -83,4 +86,33 @@ fn at(list: &[Arc<Segment>], lsn: Lsn) -> Option<&Arc<Segment>> {
 fn sum_before_last(list: &[Arc<Segment>]) -> u64 {
     let complete = list.split_last().map_or(&[][..], |(_, complete)| complete);
     complete.iter().map(|segment| segment.end()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Draft, RecordDraft, RecordKind};
+    use cairn_types::StreamId;
+
+    #[test]
+    fn a_segment_added_while_another_is_replaced_is_not_lost() {
+        const ROUNDS: usize = 2000;
+        let log = crate::Log::options().vfs(Arc::new(cairn_vfs::MemVfs::new()));
+        let log = log.open().expect("opens");
+        let mut draft = Draft::new();
+        let record = RecordDraft::new(RecordKind::USER, StreamId::new(1));
+        draft.push(record, b"x").expect("fits");
+        for _ in 0..2 {
+            log.append(&draft).expect("appends");
+            log.roll().expect("rolls");
+        }
+        let segments = &log.shared.segments;
+        let list = segments.load();
+        let [cleaned, newest] = list.as_slice() else { panic!("{} segments", list.len()) };
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..ROUNDS).for_each(|_| segments.push(newest.clone())));
+            (0..ROUNDS).for_each(|_| segments.replace(cleaned.clone()));
+        });
+        assert_eq!(segments.load().len(), 2 + ROUNDS);
+    }
 }

@@ -173,3 +173,28 @@ fn many_threads_share_their_syncs_and_lose_nothing() {
         assert!(log.verify(&VerifyOptions::default()).expect("verifies").is_intact());
     }
 }
+
+#[test]
+fn a_chosen_sequence_does_not_go_back() {
+    let log = open(&MemVfs::new());
+    let stream = StreamId::new(1);
+    let chosen = |sequences: &[SequenceRule]| {
+        let mut draft = Draft::new();
+        for sequence in sequences {
+            let record =
+                RecordDraft { sequence: *sequence, ..RecordDraft::new(RecordKind::USER, stream) };
+            draft.push(record, b"x").expect("fits");
+        }
+        log.append(&draft).map(|appended| appended.sequences)
+    };
+    let (at, next) = (SequenceRule::At, SequenceRule::Next);
+    assert_eq!(chosen(&[at(5), next]).expect("a gap"), Sequences::Consecutive { first: 5, count: 2 });
+    for refused in [&[at(6)][..], &[at(9), at(9)], &[next, at(7)]] {
+        let refused = chosen(refused).expect_err("goes back");
+        assert!(matches!(refused, Error::SequenceConflict { .. }), "{refused}");
+    }
+    let refused = chosen(&[at(u64::MAX >> 1), at(u64::MAX - 1)]).expect_err("leaves no room");
+    assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
+    assert_eq!(log.next_sequence(stream), 7, "nothing was changed");
+    assert_eq!(log.read_stream(stream, 6).expect("reads").lsn, Lsn::new(1));
+}

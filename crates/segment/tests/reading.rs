@@ -138,3 +138,20 @@ fn records_of_a_batch_larger_than_the_cache_do_not_load_it_each() {
     let operations = disk.stats().operations - before;
     assert!(operations < 20, "{operations} operations for 200 records of one batch");
 }
+
+#[test]
+fn a_stream_does_not_end_behind_what_readers_see() {
+    let config = LogConfig { buffer_len_max: 1, ..config() };
+    let log = open_with(&MemVfs::new(), config).expect("opens");
+    let stream = StreamId::new(1);
+    log.append(&draft(1, &[b"seen"])).expect("appends");
+    // Each batch makes the one before it be written, and nothing is synced.
+    let tickets: Vec<_> =
+        (0..3).map(|_| log.submit(&draft(1, &[b"not yet"]), &[]).expect("submits")).collect();
+    assert_eq!(log.visible_end(), Lsn::new(1));
+    assert_eq!(log.sequence_at_or_before(stream, u64::MAX).expect("looks"), Some(0));
+    assert_eq!(log.sequence_at_or_before(stream, 2).expect("looks"), Some(0));
+    log.wait(tickets.last().expect("three")).expect("waits");
+    assert_eq!(log.sequence_at_or_before(stream, u64::MAX).expect("looks"), Some(3));
+    assert_eq!(log.sequence_at_or_before(stream, 2).expect("looks"), Some(2));
+}

@@ -6,11 +6,15 @@ use cairn_codec::seal::OVERHEAD as SEAL_OVERHEAD;
 use cairn_codec::{BatchContext, Draft, RecordKind, SequenceRule};
 use cairn_types::{ChainHash, Lsn, StreamId, Timestamp, limits};
 
+use super::sequences::NextSequences;
 use super::state::{Append, AppendState, PendingBatch, PendingRecord};
 use crate::checkpoint;
 use crate::segment_index::is_about_keys;
 use crate::space::is_limited;
 use crate::{Error, Result};
+
+/// Greatest sequence that can be chosen: nobody counts on from there to the end of the numbers.
+const CHOSEN_MAX: u64 = u64::MAX >> 1;
 
 /// A precondition of an append: the stream's next sequence must be this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +91,7 @@ pub struct Appended {
 impl Append {
     /// Gives the draft its place and encodes it into the buffer.
     pub(crate) fn submit(&self, draft: &Draft, expect: &[Expect]) -> Result<Ticket> {
-        check_limits(draft)?;
+        let chosen = check_limits(draft)?;
         let mut state = self.lock();
         state.check_open()?;
         let now = self.store.clock.now();
@@ -100,6 +104,9 @@ impl Append {
                     actual,
                 });
             }
+        }
+        if chosen {
+            check_chosen(&state.next_sequence, draft)?;
         }
         let limited = is_limited(&self.store.config, draft);
         state = self
@@ -262,7 +269,8 @@ fn assign_sequences(
     }
 }
 
-fn check_limits(draft: &Draft) -> Result<()> {
+/// Checks what needs no lock, and says whether sequences were chosen that streams are found by.
+fn check_limits(draft: &Draft) -> Result<bool> {
     if draft.is_empty() {
         return Err(Error::Invalid { what: "batch", reason: "it holds no record".into() });
     }
@@ -274,14 +282,41 @@ fn check_limits(draft: &Draft) -> Result<()> {
     if found > limit {
         return Err(Error::TooLarge { what: "batch (bytes)", found, limit });
     }
+    let mut chosen = false;
     for record in draft.records() {
-        let out_of_order = record.kind.is_sequenced()
-            && matches!(record.sequence, SequenceRule::At(sequence) if sequence == u64::MAX);
-        if out_of_order || record.kind == RecordKind::DROPPED {
+        let sequence = match record.sequence {
+            SequenceRule::At(sequence) if record.kind.is_sequenced() => Some(sequence),
+            _ => None,
+        };
+        chosen |= sequence.is_some();
+        if sequence.is_some_and(|sequence| sequence > CHOSEN_MAX)
+            || record.kind == RecordKind::DROPPED
+        {
             return Err(Error::Invalid {
                 what: "record",
                 reason: "its kind or sequence is reserved".into(),
             });
+        }
+    }
+    Ok(chosen)
+}
+
+/// Chosen sequences may leave gaps, but never go back: streams are searched by them.
+fn check_chosen(next_sequence: &NextSequences, draft: &Draft) -> Result<()> {
+    let mut ahead = NextSequences::default();
+    for record in draft.records() {
+        let known = || next_sequence.get(&record.stream).copied().unwrap_or(0);
+        let next = ahead.entry(record.stream).or_insert_with(known);
+        match record.sequence {
+            SequenceRule::Next => *next += 1,
+            SequenceRule::At(sequence) if record.kind.is_sequenced() => {
+                if sequence < *next {
+                    let (stream, actual) = (record.stream, *next);
+                    return Err(Error::SequenceConflict { stream, expected: sequence, actual });
+                }
+                *next = sequence + 1;
+            }
+            SequenceRule::At(_) => {}
         }
     }
     Ok(())

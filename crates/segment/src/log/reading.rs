@@ -139,16 +139,19 @@ impl Log {
         }
     }
 
-    /// The greatest sequence of a stream that is at most this one.
+    /// The greatest sequence of a stream that is at most this one and that readers see.
     ///
     /// # Errors
     /// When an index cannot be rebuilt.
     pub fn sequence_at_or_before(&self, stream: StreamId, sequence: u64) -> Result<Option<u64>> {
+        // Indexes also hold what is written and not yet durable.
+        let visible = self.visible_end();
         for segment in self.shared.segments.load().iter().rev() {
-            let found = segment.with_index(|index| {
-                let (_, run) = index.streams().at_or_before(stream, sequence)?;
-                Some(sequence.min(run.end() - 1))
-            })?;
+            if segment.header.base_lsn >= visible {
+                continue;
+            }
+            let found = segment
+                .with_index(|index| index.streams().at_or_before(stream, sequence, visible))?;
             if found.is_some() {
                 return Ok(found);
             }

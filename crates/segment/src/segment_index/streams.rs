@@ -72,11 +72,13 @@ impl StreamRuns {
         runs.get(index).map(|run| (index, *run))
     }
 
-    /// The last run that begins at or before `sequence`.
-    pub(crate) fn at_or_before(&self, stream: StreamId, sequence: u64) -> Option<(usize, Run)> {
+    /// The greatest sequence up to `sequence` whose record lies before `end`.
+    pub(crate) fn at_or_before(&self, stream: StreamId, sequence: u64, end: Lsn) -> Option<u64> {
+        let begins = |run: &Run| run.sequence <= sequence && run.lsn < end;
         let runs = self.runs(stream);
-        let index = runs.partition_point(|run| run.sequence <= sequence).checked_sub(1)?;
-        runs.get(index).map(|run| (index, *run))
+        let run = runs.get(runs.partition_point(begins).checked_sub(1)?)?;
+        let before_end = run.sequence.saturating_add(end.get() - run.lsn.get() - 1);
+        Some(sequence.min(run.end() - 1).min(before_end))
     }
 
     /// The first run that may hold a record at or after `time`.
@@ -122,11 +124,13 @@ mod tests {
                     });
                     prop_assert_eq!(found, ceil.map(|((_, s), lsn)| (*s, *lsn)));
                     let floor = model.range((stream, 0)..=(stream, sequence)).next_back();
-                    let found = runs.at_or_before(id, sequence).map(|(_, run)| {
-                        let at = sequence.min(run.end() - 1);
-                        (at, run.lsn_of(at))
-                    });
-                    prop_assert_eq!(found, floor.map(|((_, s), lsn)| (*s, *lsn)));
+                    let found = runs.at_or_before(id, sequence, Lsn::MAX);
+                    prop_assert_eq!(found, floor.map(|((_, s), _)| *s));
+                    let end = Lsn::new(records.len() as u64 / 2);
+                    let floor = model.range((stream, 0)..=(stream, sequence));
+                    let floor = floor.filter(|(_, lsn)| **lsn < end).next_back();
+                    let found = runs.at_or_before(id, sequence, end);
+                    prop_assert_eq!(found, floor.map(|((_, s), _)| *s));
                 }
                 for time in -6..6 {
                     let first = times[stream as usize].iter().find(|(_, t)| *t >= time);
