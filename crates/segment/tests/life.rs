@@ -188,7 +188,10 @@ fn a_chosen_sequence_does_not_go_back() {
         log.append(&draft).map(|appended| appended.sequences)
     };
     let (at, next) = (SequenceRule::At, SequenceRule::Next);
-    assert_eq!(chosen(&[at(5), next]).expect("a gap"), Sequences::Consecutive { first: 5, count: 2 });
+    assert_eq!(
+        chosen(&[at(5), next]).expect("a gap"),
+        Sequences::Consecutive { first: 5, count: 2 }
+    );
     for refused in [&[at(6)][..], &[at(9), at(9)], &[next, at(7)]] {
         let refused = chosen(refused).expect_err("goes back");
         assert!(matches!(refused, Error::SequenceConflict { .. }), "{refused}");

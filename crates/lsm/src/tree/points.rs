@@ -262,7 +262,10 @@ impl<V: Version> Tree<V> {
     }
 
     /// As [`insert`](Self::insert) for many.
-    pub(crate) fn insert_all<K: AsRef<[u8]>>(&self, versions: impl IntoIterator<Item = (K, V, Before)>) {
+    pub(crate) fn insert_all<K: AsRef<[u8]>>(
+        &self,
+        versions: impl IntoIterator<Item = (K, V, Before)>,
+    ) {
         let mut memtable = self.memtable_mut();
         for (key, version, before) in versions {
             self.insert_into(&mut memtable, key.as_ref(), version, before);
