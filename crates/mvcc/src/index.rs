@@ -15,6 +15,7 @@ use crate::Result;
 use crate::anchors::Anchors;
 use crate::key_value::{LeaseId, LentVersion, Version};
 use crate::request::Range;
+use crate::unseen::Unseen;
 
 /// Bytes before a user's key.
 pub(crate) const SPACE_LEN: usize = 4;
@@ -28,6 +29,7 @@ pub(crate) struct Index {
     pub(crate) tree: Tree<Version>,
     newest_revision: AtomicU64,
     anchors: Mutex<Anchors>,
+    unseen: Mutex<Unseen>,
 }
 
 /// The key of the ordered store.
@@ -82,6 +84,8 @@ fn after_space(space: StreamId) -> Option<Vec<u8>> {
 pub(crate) struct Before {
     /// The lease that the key had.
     pub(crate) lease: LeaseId,
+    /// Whether the key existed.
+    pub(crate) lived: bool,
     tree: cairn_lsm::Before,
 }
 
@@ -93,14 +97,22 @@ impl Before {
 
     #[cfg(test)]
     pub(crate) fn with_hash(hash: u64) -> Self {
-        Self { lease: LeaseId::NONE, tree: cairn_lsm::Before::of_new(hash) }
+        Self { lease: LeaseId::NONE, lived: false, tree: cairn_lsm::Before::of_new(hash) }
     }
 }
 
 impl Index {
     pub(crate) fn new(tree: Tree<Version>, newest_revision: u64, anchors: Anchors) -> Self {
+        let mut unseen = Unseen::default();
+        unseen.start_after(newest_revision);
         let newest_revision = AtomicU64::new(newest_revision);
-        Self { tree, newest_revision, anchors: Mutex::new(anchors) }
+        Self { tree, newest_revision, anchors: Mutex::new(anchors), unseen: Mutex::new(unseen) }
+    }
+
+    /// What writers tell of keys that come and go. Held while they change the index, so that
+    /// nobody counts in between.
+    pub(crate) fn unseen(&self) -> MutexGuard<'_, Unseen> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn anchors(&self) -> MutexGuard<'_, Anchors> {
@@ -170,15 +182,35 @@ impl Index {
         with_key(space, key, |key| {
             let prepared = self.tree.prepare(key, |newest| {
                 let lease = newest.map_or(LeaseId::NONE, |newest| newest.lease);
-                (look(newest), lease)
+                let lived = newest.is_some_and(|newest| !newest.is_tombstone());
+                (look(newest), lease, lived)
             });
-            let ((answer, lease), tree) = prepared?;
-            Ok((answer, Before { lease, tree }))
+            let ((answer, lease, lived), tree) = prepared?;
+            Ok((answer, Before { lease, lived, tree }))
         })
     }
 
-    /// Adds the newest version of a key that was prepared.
-    pub(crate) fn insert(&self, space: StreamId, key: &[u8], version: Version, before: Before) {
+    /// Adds the newest version of a key that was prepared, for a writer that holds
+    /// [`unseen`](Self::unseen).
+    pub(crate) fn insert(
+        &self,
+        space: StreamId,
+        key: &[u8],
+        version: Version,
+        before: Before,
+        unseen: &mut Unseen,
+    ) {
+        let lives = !version.is_tombstone();
+        if lives != before.lived {
+            unseen.note(version.main, space, key, lives);
+        }
+        self.note_revision(version.main, version.lsn);
+        with_key(space, key, |key| self.tree.insert(key, version, before.tree));
+    }
+
+    /// Adds the newest version of a key that was prepared, which is in the log and shown.
+    pub(crate) fn replay(&self, space: StreamId, key: &[u8], version: Version, before: Before) {
+        self.unseen().start_after(version.main);
         self.note_revision(version.main, version.lsn);
         with_key(space, key, |key| self.tree.insert(key, version, before.tree));
     }
@@ -268,15 +300,19 @@ impl Index {
         Ok(found)
     }
 
-    /// How many keys of a range exist now, when that is known without looking at each.
-    pub(crate) fn quick_count(&self, space: StreamId, range: &Range) -> Result<Option<u64>> {
+    /// How many keys of a range exist at a revision, when that is known without looking at each:
+    /// mostly when readers are shown no newer one.
+    pub(crate) fn quick_count(
+        &self,
+        space: StreamId,
+        range: &Range,
+        revision: u64,
+    ) -> Result<Option<u64>> {
         let Some(within) = Within::new(space, range, None) else { return Ok(Some(0)) };
-        Ok(self.tree.count(within.bounds())?)
-    }
-
-    /// The newest revision that changed a key.
-    pub(crate) fn newest_revision(&self) -> u64 {
-        self.newest_revision.load(Ordering::Acquire)
+        let unseen = self.unseen();
+        let Some(growth) = unseen.growth_since(revision, space, range) else { return Ok(None) };
+        let now = self.tree.count(within.bounds())?;
+        Ok(now.map(|now| now.saturating_add_signed(-growth)))
     }
 
     /// A place in the log at or before the first change of a revision at or after this one.

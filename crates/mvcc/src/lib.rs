@@ -59,6 +59,7 @@ mod store;
 mod transaction;
 mod turn;
 mod txn;
+mod unseen;
 mod visit;
 mod watch;
 

@@ -308,7 +308,7 @@ impl Replay<'_> {
         }
         let version = version(main, record.lsn);
         let (lease, key) = (version.lease, Bytes::copy_from_slice(key));
-        self.index.insert(record.view.stream, &key, version, before);
+        self.index.replay(record.view.stream, &key, version, before);
         self.leases.move_key(record.view.stream, &key, before.lease, lease);
         if main > self.current {
             self.last_change = Some(record.lsn);

@@ -6,7 +6,7 @@ use cairn_types::{Lsn, StreamId};
 
 use crate::erased::Held;
 use crate::key_value::{KeyValue, Place, Version};
-use crate::overlay::{Candidate, View};
+use crate::overlay::{Candidate, Overlay, View};
 use crate::read::Values;
 use crate::request::{Order, Range, RangeRequest, SortBy};
 use crate::{Error, Result, Store};
@@ -48,12 +48,10 @@ pub(crate) fn collect(view: &View<'_>, request: &RangeRequest) -> Result<Collect
     let mut found = Collected { candidates: Vec::new(), count: 0, more: false };
     let sorted = request.needs_sort();
     let filtered = request.has_filters();
-    let is_newest = || view.overlay.is_none() && view.revision >= view.index.newest_revision();
     let wants_count = request.count_only || !request.without_count;
-    let counted = match is_newest() && wants_count && !request.range.is_single() {
-        // It counts what is there when it looks. A writer who came in between has raised the
-        // newest revision before its first key, so the count is of this one if that still stands.
-        true => view.index.quick_count(request.space, &request.range)?.filter(|_| is_newest()),
+    let as_stored = view.overlay.is_none_or(Overlay::is_empty);
+    let counted = match as_stored && wants_count && !request.range.is_single() {
+        true => view.index.quick_count(request.space, &request.range, view.revision)?,
         false => None,
     };
     if let (Some(count), true) = (counted, request.count_only) {

@@ -289,6 +289,8 @@ impl Store {
         // A compaction has its record before the changes, and never comes with any.
         if !overlay.is_empty() {
             let main = state.current + 1;
+            let mut unseen = self.index().unseen();
+            unseen.forget(self.revision());
             for change in overlay.changes() {
                 let (value, at) = (change.stored(), Lsn::new(lsn));
                 let place = place_of(value.map_or(&[][..], |(value, _)| value));
@@ -303,7 +305,7 @@ impl Store {
                     lsn: at,
                     place,
                 };
-                self.index().insert(change.space, &change.key, version, change.before);
+                self.index().insert(change.space, &change.key, version, change.before, &mut unseen);
                 leases.move_key(change.space, &change.key, change.before.lease, change.lease);
                 state.recent.note(main, change.space, &change.key, &self.shared.open);
                 lsn += 1;

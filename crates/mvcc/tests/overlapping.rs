@@ -62,6 +62,12 @@ impl Writes {
     /// Looks as a reader does: what it sees must last.
     fn look(&mut self, store: &Store) -> std::result::Result<(), String> {
         let seen = judge(store, &self.states)?;
+        let count = RangeRequest { count_only: true, ..RangeRequest::new(S, Range::all()) };
+        let count = store.range(&count).map_err(|error| error.to_string())?.count;
+        let expected = self.states.get(seen).map(|model| model.at(model.revision).len() as u64);
+        if Some(count) != expected {
+            return Err(format!("{count} keys are counted in state {seen}, not {expected:?}"));
+        }
         if seen < self.kept {
             return Err(format!("a reader sees state {seen}, {} was acknowledged", self.kept));
         }
