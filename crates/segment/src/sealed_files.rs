@@ -238,7 +238,7 @@ impl SealedFile {
     }
 
     fn identity(&self, block: u64) -> BlockIdentity {
-        BlockIdentity { store_id: self.store_id, file: 0, counter: block }
+        BlockIdentity { store_id: self.store_id, file: 0, place: block }
     }
 
     fn write_block(&self, block: u64, content: &[u8]) -> Result<()> {
