@@ -45,7 +45,7 @@ pub struct BatchHeader {
     pub sealed: bool,
     /// Records in the batch.
     pub record_count: u32,
-    /// Bytes of the statements section.
+    /// Bytes of the statements section with its restart table.
     pub statements_len: u32,
     /// Bytes of the payload section as stored.
     pub stored_len: u32,
@@ -61,7 +61,7 @@ pub struct BatchHeader {
     pub durable_end: Lsn,
     /// Chain value before the batch.
     pub prev_hash: ChainHash,
-    /// Checksum of the body.
+    /// Checksum of the body as it is stored.
     pub body_crc: u32,
 }
 
