@@ -212,8 +212,8 @@ impl Log {
     }
 
     /// Calls `callback` with the new visible end after every advance, from the thread that led
-    /// the commit, under the append lock: it must be quick, and must neither append nor add or drop
-    /// a callback. Dropping the guard ends it.
+    /// the commit, under the append lock: it must be quick, and call nothing of the log that writes,
+    /// asks for its head or next sequences, or adds or ends a callback. Dropping the guard ends it.
     pub fn on_advance(&self, callback: Box<dyn Fn(Lsn) + Send + Sync>) -> ListenerGuard {
         self.shared.listeners.add(callback)
     }
