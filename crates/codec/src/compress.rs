@@ -55,7 +55,7 @@ pub trait Codec: Send + Sync + fmt::Debug {
     /// Its number on disk.
     fn id(&self) -> CodecId;
 
-    /// Its name for messages.
+    /// Its name, for messages.
     fn name(&self) -> &str;
 
     /// Appends the compressed form of `raw` to `out`.
@@ -80,12 +80,12 @@ pub enum Compression {
     None,
     /// LZ4: fast.
     Lz4,
-    /// Zstandard with a level from 1 (fast) to 19 (small).
+    /// Zstandard with a level from 1 (fast) to 19 (small); needs the feature `zstd`.
     Zstd {
-        /// Level.
+        /// Level; others are brought into the range.
         level: i32,
     },
-    /// A codec that was registered under this number.
+    /// A codec that was [registered](CodecRegistry::register) under this number, 64 to 254.
     Custom(u8),
 }
 
@@ -143,18 +143,14 @@ impl CodecRegistry {
         }
     }
 
-    /// Adds a codec of the user's.
+    /// Adds a codec of the user's. What was written with it is read only where it is registered.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] when its number is not free for users.
+    /// [`Error::CodecNumber`] when its number is taken or not free for users.
     pub fn register(&mut self, codec: Arc<dyn Codec>) -> Result<()> {
         let id = codec.id();
         if !(CodecId::USER_MIN..=CodecId::USER_MAX).contains(&id) || self.codecs.contains_key(&id) {
-            return Err(Error::InvalidLength {
-                what: "number of a user's codec (free: 64 to 254)",
-                found: u64::from(id.get()),
-                limit: u64::from(CodecId::USER_MAX.get()),
-            });
+            return Err(Error::CodecNumber(id.get()));
         }
         self.codecs.insert(id, codec);
         Ok(())
@@ -168,10 +164,11 @@ impl CodecRegistry {
         self.codecs.get(&id).map(|codec| &**codec).ok_or(Error::UnknownCodec(id.get()))
     }
 
-    /// A codec to write with.
+    /// A codec to write with. Levels of Zstandard are brought into 1 to 19; writers of one level
+    /// share their memory.
     ///
     /// # Errors
-    /// [`Error::UnknownCodec`] when none is registered.
+    /// [`Error::UnknownCodec`] when none is registered; for Zstandard without the feature `zstd`.
     pub fn writer(&self, compression: Compression) -> Result<Arc<dyn Codec>> {
         match compression {
             #[cfg(feature = "zstd")]

@@ -18,7 +18,8 @@ const MAX_KEYS_LEN: usize =
 pub enum SequenceRule {
     /// The stream's next one, assigned at submit.
     Next,
-    /// This one, chosen by the caller.
+    /// This one, chosen by the caller. Of a [sequenced](RecordKind::is_sequenced) kind it may leave
+    /// a gap; the log refuses one that was passed already, and one of 2^63 or more.
     At(u64),
 }
 
@@ -48,7 +49,7 @@ pub struct RecordDraft<'a> {
     pub key: Option<&'a [u8]>,
     /// Facts of its key.
     pub facts: Option<Facts>,
-    /// The payload begins with 16 bytes of salt.
+    /// The payload begins with 16 bytes of salt, which the caller put there.
     pub salted: bool,
 }
 
@@ -140,6 +141,9 @@ impl Draft {
     ///
     /// # Errors
     /// As [`push`](Self::push).
+    ///
+    /// # Panics
+    /// For a wrong hash, with debug assertions only.
     pub fn push_hashed(
         &mut self,
         record: RecordDraft<'_>,
@@ -181,7 +185,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Compresses the payloads with `codec`; they stay as they are when that saves nothing.
+    /// Compresses the payloads with `codec`; they stay as they are when that saves nothing. A
+    /// record that is pushed later undoes it.
     ///
     /// # Errors
     /// [`Error::Codec`] when the codec fails.
@@ -203,7 +208,7 @@ impl Draft {
         self.stored.is_some()
     }
 
-    /// Sets the revision of the first record.
+    /// Sets the revision of the first record; 0 for none.
     pub fn set_first_revision(&mut self, revision: u64) {
         self.first_revision = revision;
     }
@@ -255,7 +260,7 @@ impl Draft {
         self.keys.get(start..start + usize::from(len))
     }
 
-    /// No encoding of this draft is longer.
+    /// No encoding of this draft is longer in bytes; sealing adds [`OVERHEAD`](crate::seal::OVERHEAD).
     #[must_use]
     pub fn encoded_len_max(&self) -> usize {
         crate::BATCH_HEADER_LEN

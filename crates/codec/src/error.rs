@@ -12,12 +12,22 @@ pub enum Error {
     /// Other magic bytes.
     #[error("these bytes do not begin a batch")]
     BadMagic,
-    /// Fewer bytes than a structure needs, or a length that cannot be.
-    #[error("{what}: length {found} is outside 0..={limit}")]
-    InvalidLength {
-        /// Which length.
+    /// Fewer bytes than a structure needs.
+    #[error("{what}: {found} bytes, at least {expected} are needed")]
+    CutShort {
+        /// Which structure.
         what: &'static str,
-        /// The length found.
+        /// Bytes found.
+        found: u64,
+        /// Bytes needed.
+        expected: u64,
+    },
+    /// A length or number that cannot be.
+    #[error("{what}: {found} is outside 0..={limit}")]
+    InvalidLength {
+        /// Which length or number.
+        what: &'static str,
+        /// The one found.
         found: u64,
         /// The largest possible.
         limit: u64,
@@ -98,6 +108,15 @@ pub enum Error {
         /// What it said.
         cause: String,
     },
+    /// A codec cannot be registered under this number.
+    #[error("codec number {0} is taken or not free for users; choose one from 64 to 254")]
+    CodecNumber(u8),
+    /// A secret that is no key.
+    #[error("a key is 32 bytes that are not all zero, not these {found}")]
+    InvalidKey {
+        /// Bytes given.
+        found: u64,
+    },
     /// Data keys are wrapped by an outer key that was not given.
     #[error("the outer key {id} is not among those given")]
     KeyMissing {
@@ -118,7 +137,10 @@ impl Error {
             | Self::UnknownCodec(_)
             | Self::UnknownFlag(_)
             | Self::UnknownKind(_) => ErrorKind::Unsupported,
-            Self::TooLarge { .. } | Self::Value { .. } => ErrorKind::Invalid,
+            Self::TooLarge { .. }
+            | Self::Value { .. }
+            | Self::CodecNumber(_)
+            | Self::InvalidKey { .. } => ErrorKind::Invalid,
             Self::Decrypt | Self::KeyMissing { .. } => ErrorKind::Denied,
             _ => ErrorKind::Corrupt,
         }

@@ -21,9 +21,9 @@ impl RecordKind {
     pub const LEASE_GRANT: Self = Self(4);
     /// A lease was revoked or expired.
     pub const LEASE_REVOKE: Self = Self(5);
-    /// The log's own chain value.
+    /// A checkpoint: the log's own chain value before this record.
     pub const CHECKPOINT: Self = Self(6);
-    /// The root of the key map.
+    /// A map head: the root of the key map.
     pub const MAP_ROOT: Self = Self(7);
     /// A stream (topic or keyspace) was created.
     pub const STREAM_CREATED: Self = Self(8);
@@ -41,9 +41,9 @@ impl RecordKind {
     pub const STREAM_TRIMMED: Self = Self(14);
     /// Commands up to a position are in the log with this record's batch.
     pub const APPLIED: Self = Self(15);
-    /// A key that signs checkpoints of the log.
+    /// A key that signs tree heads of the log.
     pub const SIGNING_KEY: Self = Self(32);
-    /// A signed checkpoint of the tree over all records.
+    /// A signed tree head: size and root of the tree over all records.
     pub const TREE_HEAD: Self = Self(33);
     /// A block of the content-addressed graph.
     pub const DAG_BLOCK: Self = Self(34);

@@ -43,8 +43,8 @@ pub mod value;
 pub mod varint;
 
 pub use batch::header::{BATCH_HEADER_LEN, BatchHeader};
-pub use batch::rewrite::{Fate, reseal, rewrite};
-pub use batch::verify::{VerifiedBatch, raw_payloads, verify_batch, verify_with_leaves};
+pub use batch::rewrite::{Fate, rewrite};
+pub use batch::verify::{VerifiedBatch, raw_payloads, verify_batch};
 pub use batch::view::{BatchView, Content, RecordView, StatementCursor};
 pub use batch::{BatchContext, Encoded, Scratch, encode, encode_sealed, leaf_of, statement_of};
 pub use compress::{Codec, CodecId, CodecRegistry, Compression};

@@ -1,5 +1,5 @@
-//! The seam for encryption at rest: a cipher over a block, bound to the block's place, and the
-//! cipher for it, and what it does to batches.
+//! Encryption at rest: a cipher over blocks that binds each to its place, what it does to batches,
+//! and the ring of keys that it works with.
 
 mod batches;
 mod file_cipher;
@@ -23,15 +23,16 @@ use crate::Result;
 pub struct BlockIdentity {
     /// The store.
     pub store_id: [u8; 16],
-    /// The segment or table file.
+    /// The number that the file's key was made with: a segment's; 0 for files beside the log.
     pub file: u64,
-    /// Counter within the file; with a key derived for each file it is the nonce.
-    pub counter: u64,
+    /// Where in the file: the first LSN of a batch, the number of a block. It is authenticated,
+    /// and never a nonce: a place may be written twice, a nonce must not.
+    pub place: u64,
 }
 
 /// Encrypts and authenticates blocks.
 pub trait BlockCipher: Send + Sync + fmt::Debug {
-    /// Bytes that sealing adds.
+    /// Bytes that sealing adds to a block, whatever its length.
     fn overhead(&self) -> usize;
 
     /// Appends the sealed form of `plain` to `out`.

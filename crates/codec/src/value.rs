@@ -1,25 +1,29 @@
 //! Typed value codecs for users' own Rust types. They decide no file format of Cairn's.
+//!
+//! Values of more than 16 MiB are neither decoded nor, because nobody could read them again,
+//! encoded.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, Result};
 
-/// Largest value that is decoded, in bytes.
-const VALUE_LEN_MAX: usize = 16 << 20;
+/// Largest value that is encoded or decoded, in bytes.
+pub const VALUE_LEN_MAX: usize = 16 << 20;
 
 /// Turns values of `T` into bytes and back.
 pub trait ValueCodec<T> {
     /// The bytes of a value.
     ///
     /// # Errors
-    /// [`Error::Value`] when the value cannot be represented.
+    /// [`Error::Value`] when the value cannot be represented, or takes more than
+    /// [`VALUE_LEN_MAX`] bytes.
     fn encode(&self, value: &T) -> Result<Vec<u8>>;
 
     /// The value in `bytes`, which must hold nothing else.
     ///
     /// # Errors
-    /// [`Error::Value`] when they are not such a value.
+    /// [`Error::Value`] when they are not such a value, or more than [`VALUE_LEN_MAX`].
     fn decode(&self, bytes: &[u8]) -> Result<T>;
 }
 
@@ -38,8 +42,10 @@ pub struct Bincode;
 
 impl<T: Serialize + DeserializeOwned> ValueCodec<T> for Bincode {
     fn encode(&self, value: &T) -> Result<Vec<u8>> {
-        bincode::serde::encode_to_vec(value, bincode::config::legacy())
-            .map_err(|error| Error::Value { codec: "bincode", cause: error.to_string() })
+        let bytes = bincode::serde::encode_to_vec(value, bincode::config::legacy())
+            .map_err(|error| Error::Value { codec: "bincode", cause: error.to_string() })?;
+        check_len("bincode", bytes.len())?;
+        Ok(bytes)
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T> {
@@ -66,16 +72,39 @@ pub struct Json;
 
 impl<T: Serialize + DeserializeOwned> ValueCodec<T> for Json {
     fn encode(&self, value: &T) -> Result<Vec<u8>> {
-        serde_json::to_vec(value)
-            .map_err(|error| Error::Value { codec: "json", cause: error.to_string() })
+        let bytes = serde_json::to_vec(value)
+            .map_err(|error| Error::Value { codec: "json", cause: error.to_string() })?;
+        check_len("json", bytes.len())?;
+        Ok(bytes)
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T> {
-        if bytes.len() > VALUE_LEN_MAX {
-            let cause = format!("{} bytes, at most {VALUE_LEN_MAX} are decoded", bytes.len());
-            return Err(Error::Value { codec: "json", cause });
-        }
+        check_len("json", bytes.len())?;
         serde_json::from_slice(bytes)
             .map_err(|error| Error::Value { codec: "json", cause: error.to_string() })
+    }
+}
+
+fn check_len(codec: &'static str, len: usize) -> Result<()> {
+    if len > VALUE_LEN_MAX {
+        let cause = format!("{len} bytes, at most {VALUE_LEN_MAX} are encoded and decoded");
+        return Err(Error::Value { codec, cause });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_can_be_decoded() {
+        let (most, more) = ("x".repeat(VALUE_LEN_MAX - 8), "x".repeat(VALUE_LEN_MAX));
+        let bytes = Bincode.encode(&most).expect("fits");
+        assert_eq!(ValueCodec::<String>::decode(&Bincode, &bytes).expect("decodes"), most);
+        assert!(Bincode.encode(&more).is_err());
+        let bytes = Json.encode(&most).expect("fits");
+        assert_eq!(ValueCodec::<String>::decode(&Json, &bytes).expect("decodes"), most);
+        assert!(Json.encode(&more).is_err());
     }
 }

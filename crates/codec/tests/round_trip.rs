@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn cleaning_and_resealing_keep_the_chain(
+    fn cleaning_and_copying_keep_the_chain(
         records in proptest::collection::vec(plain(), 1..60),
         fates in proptest::collection::vec(0_u8..3, 60),
     ) {
@@ -68,10 +68,10 @@ proptest! {
         let body = &cleaned[BATCH_HEADER_LEN..];
         let verified = verify_batch(&header, body, &registry, &other).expect("valid");
         prop_assert_eq!(verified.chain, encoded.chain);
-        let mut resealed = Vec::new();
-        reseal(&cleaned, &other, &crc(), &mut resealed).expect("valid");
-        let header = BatchHeader::decode(&resealed, &crc()).expect("valid");
-        let verified = verify_batch(&header, &resealed[BATCH_HEADER_LEN..], &registry, &crc());
+        let mut copied = Vec::new();
+        copy_batch(&cleaned, &other, &registry, &crc(), None, &mut copied).expect("valid");
+        let header = BatchHeader::decode(&copied, &crc()).expect("valid");
+        let verified = verify_batch(&header, &copied[BATCH_HEADER_LEN..], &registry, &crc());
         prop_assert_eq!(verified.expect("valid").chain, encoded.chain);
         let kept = records.iter().zip(&fates).filter(|(_, fate)| **fate == 0);
         let kept_len: usize = kept.map(|(record, _)| record.payload.len()).sum();

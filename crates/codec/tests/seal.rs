@@ -17,8 +17,8 @@ fn salt() -> [u8; 16] {
     std::array::from_fn(|n| 100 + u8::try_from(n).expect("small"))
 }
 
-fn at(counter: u64) -> BlockIdentity {
-    BlockIdentity { store_id: STORE, file: FILE, counter }
+fn at(place: u64) -> BlockIdentity {
+    BlockIdentity { store_id: STORE, file: FILE, place }
 }
 
 fn seal(cipher: &FileCipher, place: u64, plain: &[u8]) -> Vec<u8> {

@@ -32,7 +32,7 @@ mod view;
 pub use build::FilterBuilder;
 pub use view::{Filter, FilterView};
 
-pub(crate) const WHAT: &str = "filter";
+const WHAT: &str = "filter";
 const SALT: &[u8; 16] = b"cairn filter v1\0";
 const MAGIC: u32 = u32::from_le_bytes(*b"CFLT");
 const VERSION: u16 = 1;

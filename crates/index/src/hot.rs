@@ -50,7 +50,8 @@ pub enum AtLimit {
 /// How a hot index behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HotConfig {
-    /// Most bytes that the index allocates, growing included.
+    /// Most bytes that the index allocates, growing included; one line of 64 bytes a shard comes on
+    /// top of a budget that is smaller than those.
     pub budget: usize,
     /// What happens at the budget.
     pub at_limit: AtLimit,
@@ -59,6 +60,7 @@ pub struct HotConfig {
 }
 
 /// What a search found.
+#[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
     /// The place that `matches` confirmed.
@@ -80,7 +82,8 @@ pub enum Upsert {
     Full,
 }
 
-/// The state of a shard at one moment, see [`HotIndex::promote`].
+/// The state of a shard at one moment, see [`HotIndex::promote`]. It is good only for the index
+/// that gave it, and for keys whose hash it was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(u64);
 
@@ -225,6 +228,7 @@ impl HotIndex {
     }
 
     /// As [`upsert`](Self::upsert) for a key that is known not to be indexed: nothing is compared.
+    /// Of a key that is, there are two places then, and searches find either.
     ///
     /// # Errors
     /// `OutOfRange` for a place of [`PLACE_END`] or more.
@@ -234,7 +238,7 @@ impl HotIndex {
         Ok(self.insert(&mut state.table, self.fingerprint(hash), place))
     }
 
-    /// Takes out a key that no longer exists; gives the place it had.
+    /// Takes out the key that `matches` confirms, because it no longer exists; gives the place it had.
     pub fn remove(&self, hash: u64, mut matches: impl FnMut(u64) -> bool) -> Option<u64> {
         let (mut state, old) = self.settle(hash, &mut matches);
         let place = old?;
@@ -251,7 +255,7 @@ impl HotIndex {
 
     /// Indexes a key that was found elsewhere after a [`Lookup::Unknown`], unless it is indexed
     /// already or its shard changed since the ticket: the place may then be out of date. Gives
-    /// whether it was indexed.
+    /// whether it was indexed; a place of [`PLACE_END`] or more never is.
     pub fn promote(
         &self,
         ticket: Ticket,

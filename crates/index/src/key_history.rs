@@ -27,7 +27,7 @@ const VERSION: u8 = 1;
 /// Largest main revision: two bits of its varint are taken.
 pub const MAIN_MAX: u64 = (1 << 62) - 1;
 
-/// One change of a key.
+/// One change of a key: a put, or a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// When.
@@ -128,7 +128,7 @@ impl KeyHistory {
 
     /// What the key was at a main revision, after all of that transaction; `None` when it did
     /// not exist. Whether the revision is compacted or in the future is the caller's to know.
-    /// O(log n), and O(n) only to count the version.
+    /// O(log n), and as much as its generation has changes before.
     #[must_use]
     pub fn get(&self, at: u64) -> Option<KeyVersion> {
         let index = self.up_to(at).checked_sub(1)?;
@@ -157,8 +157,8 @@ impl KeyHistory {
         })
     }
 
-    /// Drops what no read at `at` or later can see, and gives it, oldest first. Compacting twice
-    /// at the same revision drops nothing the second time.
+    /// Drops what no read at `at` (a main revision) or later can see, and gives it, oldest first.
+    /// Compacting twice at the same revision drops nothing the second time.
     pub fn compact(&mut self, at: u64) -> Vec<Change> {
         let keep = self.kept_from(at);
         if keep == 0 {
@@ -206,7 +206,7 @@ impl KeyHistory {
     /// Reads an encoded history, which must fill the bytes.
     ///
     /// # Errors
-    /// `Corrupt` for anything that [`encode`](Self::encode) does not write.
+    /// `Corrupt` for anything that [`encode`](Self::encode) does not write, `UnsupportedVersion`.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (&version, mut rest) = bytes.split_first().ok_or_else(|| corrupt("length", 0))?;
         if version != VERSION {

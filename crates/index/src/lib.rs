@@ -36,7 +36,7 @@ pub mod sparse;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterBuilder, FilterView};
-pub use hot::{AtLimit, HotConfig, HotIndex, Lookup, Ticket, Upsert};
+pub use hot::{AtLimit, HotConfig, HotIndex, Lookup, PLACE_END, Ticket, Upsert};
 pub use key_hash::{key_hash, key_hash_seeded};
 pub use key_history::{Change, KeyHistory, KeyVersion};
 pub use prefix::{PrefixIndex, prefix_end};

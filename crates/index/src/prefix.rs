@@ -140,7 +140,7 @@ impl<V> PrefixIndex<V> {
         self.range(range).len()
     }
 
-    /// The key number `n` of a range, from 0, and its value.
+    /// The key number `n` of a range, from 0, and its value; `None` past its end.
     #[must_use]
     pub fn nth<'k>(&self, range: impl RangeBounds<&'k [u8]>, n: usize) -> Option<(Vec<u8>, &V)> {
         let mut range = self.range(range);

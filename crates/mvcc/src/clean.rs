@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use cairn_codec::{Content, RecordKind, RecordView};
 use cairn_segment::{CleanOptions, Cleaned, Fate, SegmentStats};
 use cairn_types::{Lsn, SegmentId, StreamId};
-use cairn_vfs::{Clock, RateLimiter};
+use cairn_vfs::{Clock, Throttle};
 
 use crate::{Result, Store};
 
@@ -100,7 +100,7 @@ pub(crate) struct Cleaning {
     due: AtomicBool,
     /// The owner wants to do it.
     by_owner: AtomicBool,
-    pub(crate) limiter: RateLimiter,
+    pub(crate) limiter: Throttle,
 }
 
 impl Cleaning {
@@ -111,7 +111,7 @@ impl Cleaning {
             known: Mutex::default(),
             due: AtomicBool::new(false),
             by_owner: AtomicBool::new(false),
-            limiter: RateLimiter::new(clock, rate),
+            limiter: Throttle::new(clock, rate),
         }
     }
 

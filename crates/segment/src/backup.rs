@@ -45,8 +45,9 @@ impl Log {
     /// `progress` is called with bytes done and bytes in all.
     ///
     /// # Errors
-    /// [`Error::ForeignSegment`] when the target holds another store; what cannot be read or
-    /// written. An interrupted backup is finished by the next one.
+    /// [`Error::ForeignSegment`] when the target holds another store, [`Error::Poisoned`] and
+    /// [`Error::Closed`] of a log that takes no writes any more; what cannot be read or written. An
+    /// interrupted backup is finished by the next one.
     pub fn backup(
         &self,
         target: &dyn Vfs,
@@ -56,7 +57,7 @@ impl Log {
     }
 
     /// As [`backup`](Self::backup), but complete segments are linked where the file system can:
-    /// only the last one is copied, up to its visible end. Quick, and without protection
+    /// only the last one is copied, as far as it is written. Quick, and without protection
     /// against a failing disk. Erasing a record later leaves it in the linked copy.
     ///
     /// # Errors

@@ -24,13 +24,13 @@ use crate::{Corruption, Error, Log, Result, SpaceLimit};
 /// Bytes that are gathered before the replacement file is written to.
 const WRITE_LEN: usize = 1 << 20;
 
-/// Slows a cleaning down, or ends it.
+/// Is told of bytes read or written; slows a cleaning down by waiting, or ends it.
 pub type Pace<'a> = &'a dyn Fn(u64) -> ControlFlow<()>;
 
 /// Bounds and progress of a cleaning.
 #[derive(Clone, Copy, Default)]
 pub struct CleanOptions<'a> {
-    /// Only segments that end at or before this LSN; `None` for all that are complete.
+    /// Only segments that end at or before this LSN; `None` for all but the last.
     pub before: Option<Lsn>,
     /// Only segments for whose first LSN and the LSN after the last one this says yes; all
     /// without it. The others are not read.
@@ -82,8 +82,8 @@ pub(crate) struct Plan {
 }
 
 impl Log {
-    /// Erases payloads and drops records as `fate` says, in every complete segment but the
-    /// last. [`Fate::Drop`] of a stream's newest record only erases it, because the stream's
+    /// Erases payloads and drops records as `fate` says, in every segment but the last.
+    /// [`Fate::Drop`] of a stream's newest record only erases it, because the stream's
     /// next sequence is known from that record. `fate` sees each record once, in log order;
     /// records that were erased or dropped before are offered again and cost nothing.
     ///

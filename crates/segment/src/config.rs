@@ -18,7 +18,8 @@ pub enum IoMode {
     Pread,
 }
 
-/// When the log writes a checkpoint record by itself.
+/// When the log writes a checkpoint record by itself; it does so with the append that makes one
+/// due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointPolicy {
     /// After this many records. `None`: never by count.
@@ -45,9 +46,10 @@ impl CheckpointPolicy {
 /// let config = LogConfig { segment_size: 1 << 20, ..LogConfig::default() };
 /// assert!(config.check().is_ok());
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Bytes after which a segment is sealed and the next begun.
+    /// Bytes after which a segment is sealed and the next begun, 64 KiB to 1 GiB. A batch that is
+    /// larger has a segment to itself.
     pub segment_size: u64,
     /// When an append is acknowledged. The default is [`Durability::Sync`].
     pub durability: Durability,
@@ -74,8 +76,8 @@ pub struct LogConfig {
     pub quota_bytes: Option<u64>,
     /// Bytes that must stay free on the disk when the log reserves more of it; as the quota.
     pub min_free_bytes: Option<u64>,
-    /// Run a thread that syncs by time. Without it the owner calls
-    /// [`Log::maintain`](crate::Log::maintain); the simulator does.
+    /// Run a thread that syncs by time, where not every append is synced. Without it the owner
+    /// calls [`Log::maintain`](crate::Log::maintain); the simulator does.
     pub background: bool,
 }
 

@@ -1,7 +1,8 @@
 //! Byte layouts of the files around the batches: segment header, seal, superblock, store file.
 //!
 //! All numbers are little-endian; reserved bytes are zero and checked; every structure ends
-//! with a CRC32 over all of its bytes before. The normative tables are in `docs/format.md`.
+//! with a CRC32 over all of its bytes before. The tables in the modules are normative;
+//! `docs/format.md` lists them.
 
 pub mod frame;
 pub mod seal;
@@ -16,7 +17,7 @@ pub const VERSION: u8 = 1;
 /// Directory of the log below the store's directory.
 pub const LOG_DIR: &str = "log";
 
-/// Where cleaning, repair and recovery put bytes they remove.
+/// Directory below the store's in which a repair puts copies of what it removes.
 pub const QUARANTINE_DIR: &str = "quarantine";
 
 /// Path of the file that holds a segment.

@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) _lock: Option<Box<dyn VfsLock>>,
 }
 
-/// Where the log ends.
+/// Where the log ends: an LSN and the chain value before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// LSN that the next record will get.
@@ -80,11 +80,11 @@ pub struct LogStats {
     pub durable_end: Lsn,
     /// Segments.
     pub segment_count: usize,
-    /// Bytes of batches in all segments.
+    /// Bytes of all segments up to the end of their batches, headers included.
     pub stored_len: u64,
     /// Batches in all segments.
     pub batch_count: u64,
-    /// Checkpoints in all segments.
+    /// Checkpoint records in all segments.
     pub checkpoint_count: u64,
 }
 

@@ -190,7 +190,7 @@ impl Repair {
 
 /// Ends a copy of a log before the batch that holds `until` (or after the last one before it):
 /// how a backup is restored to an earlier place. What comes after is removed from the copy, so
-/// the backup itself must be kept. Returns where the copy ends.
+/// the backup itself must be kept. Returns where the copy ends. The copy must not be open.
 ///
 /// # Errors
 /// [`Error::NoStore`], [`Error::OutOfRange`] when retention has dropped that place; damage

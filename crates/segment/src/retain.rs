@@ -9,7 +9,8 @@ use cairn_types::Lsn;
 use crate::format::{index_path, segment_path};
 use crate::{Log, Result};
 
-/// How much of the log is kept. The default keeps everything.
+/// How much of the log is kept. The default keeps everything. A segment is dropped when one of
+/// the first three asks for it and [`keep_from`](Self::keep_from) does not forbid it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
     /// Drop segments whose last commit is older.
@@ -39,7 +40,8 @@ impl Log {
     /// the stream's next sequence is known from that record.
     ///
     /// # Errors
-    /// When the superblock cannot be written; nothing was dropped then.
+    /// When the superblock cannot be written; nothing was dropped then. [`ReadOnly`](crate::Error::ReadOnly),
+    /// [`Closed`](crate::Error::Closed) and [`Poisoned`](crate::Error::Poisoned) as every write.
     #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_retain", skip_all, err))]
     pub fn retain(&self, retention: &Retention) -> Result<Dropped> {
         let append = self.writer()?;

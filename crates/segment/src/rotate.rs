@@ -130,11 +130,15 @@ impl Log {
 
     /// Seals every complete segment anew that is not sealed with the newest data key. The last
     /// segment takes part once another one follows, which [`rotate_keys`](Self::rotate_keys)
-    /// sees to. At most `most` segments; `progress` is called with segments done and in all.
+    /// sees to. At most `segments_max` of them; `progress` is called with segments done and in all.
     ///
     /// # Errors
     /// As [`clean`](Self::clean); segments replaced before stay replaced.
-    pub fn reseal(&self, most: usize, progress: Option<&dyn Fn(usize, usize)>) -> Result<Cleaned> {
+    pub fn reseal(
+        &self,
+        segments_max: usize,
+        progress: Option<&dyn Fn(usize, usize)>,
+    ) -> Result<Cleaned> {
         self.writer()?.lock().check_open()?;
         let _alone = self.shared.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.shared.store.registry.active_key();
@@ -146,7 +150,7 @@ impl Log {
             .iter()
             .take(segments.len().saturating_sub(1))
             .filter(|segment| segment.header.key != active)
-            .take(most)
+            .take(segments_max)
             .cloned()
             .collect();
         let mut cleaned = Cleaned::default();
@@ -167,8 +171,8 @@ impl Log {
     }
 
     /// Seals the files of views below a directory anew, those that are not sealed with the
-    /// newest data key nor `owned`, and removes temporary ones; returns how many were sealed. The
-    /// caller sees to it that nobody writes there.
+    /// newest data key nor `owned`, and removes temporary ones; returns how many were sealed, or
+    /// removed for their damage. The caller sees to it that nobody writes there.
     ///
     /// # Errors
     /// What cannot be read or written; a file is replaced whole or not at all.

@@ -18,12 +18,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cairn_codec::CodecRegistry;
-use cairn_codec::seal::KeyNumber;
 use cairn_codec::seal::{
-    BlockCipher, BlockIdentity, FILE_SALT_LEN, FileCipher, FileKind, OVERHEAD,
+    BlockCipher, BlockIdentity, FILE_SALT_LEN, FileCipher, FileKind, KeyNumber, OVERHEAD,
 };
 use cairn_vfs::{
-    DirEntry, DirWatcher, Error, Mapping, Op, OpenMode, Result, Rng, Vfs, VfsFile, VfsLock,
+    DirEntry, DirWatcher, Error, FaultKind, Mapping, Op, OpenMode, Result, Rng, Vfs, VfsFile,
+    VfsLock,
 };
 
 use crate::keyring::read_ring;
@@ -231,38 +231,58 @@ impl SealedFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, op: Op, cause: &'static str) -> Error {
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
+    /// What a file of sealed blocks cannot do.
+    fn cannot(&self, op: Op, cause: &'static str) -> Error {
+        let source = std::io::Error::new(std::io::ErrorKind::Unsupported, cause);
         Error::from_io(op, self.file.path(), source)
     }
 
     fn identity(&self, block: u64) -> BlockIdentity {
-        BlockIdentity { store_id: self.store_id, file: 0, counter: block }
+        BlockIdentity { store_id: self.store_id, file: 0, place: block }
     }
 
     fn write_block(&self, block: u64, content: &[u8]) -> Result<()> {
         let mut sealed = Vec::with_capacity(content.len() + OVERHEAD);
         self.cipher
             .seal(&self.identity(block), content, &mut sealed)
-            .map_err(|_| self.failed(Op::Write, "only new files are sealed"))?;
+            .map_err(|_| self.cannot(Op::Write, "only new files are sealed"))?;
         self.file.write_all_at(HEADER_LEN as u64 + block * SEALED_LEN, &sealed)
     }
 
     fn open_block(&self, block: u64) -> Result<Vec<u8>> {
         let mut sealed = vec![0; BLOCK_LEN + OVERHEAD];
-        let (at, mut got) = (HEADER_LEN as u64 + block * SEALED_LEN, 0);
-        while got < sealed.len() {
-            let count = self.file.read_at(at + got as u64, &mut sealed[got..])?;
-            if count == 0 {
-                break;
-            }
-            got += count;
-        }
+        let got = self.file.read_at(HEADER_LEN as u64 + block * SEALED_LEN, &mut sealed)?;
         let mut content = Vec::with_capacity(BLOCK_LEN);
         self.cipher
             .open(&self.identity(block), &sealed[..got], &mut content)
-            .map_err(|_| self.failed(Op::Read, "a block does not open: changed, moved or cut"))?;
+            .map_err(|_| {
+                let cause = "a block does not open: changed, moved or cut";
+                let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
+                Error::from_io(Op::Read, self.file.path(), source)
+            })?;
         Ok(content)
+    }
+
+    /// Reads up to the end of a block.
+    fn read_in_block(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut state = self.state();
+        if position >= state.len {
+            return Ok(0);
+        }
+        let block = position / BLOCK_LEN as u64;
+        let in_tail = !state.tail.is_empty() && block == state.len / BLOCK_LEN as u64;
+        if !in_tail && state.opened.as_ref().is_none_or(|(opened, _)| *opened != block) {
+            state.opened = Some((block, self.open_block(block)?));
+        }
+        let content = match &state.opened {
+            Some((_, content)) if !in_tail => content,
+            _ => &state.tail,
+        };
+        let from = usize::try_from(position % BLOCK_LEN as u64).expect("below a block");
+        let content = content.get(from..).unwrap_or_default();
+        let count = content.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&content[..count]);
+        Ok(count)
     }
 
     fn seal_tail(&self) -> Result<()> {
@@ -290,40 +310,34 @@ impl VfsFile for SealedFile {
     }
 
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
-        let mut state = self.state();
-        if position >= state.len {
-            return Ok(0);
+        let mut got = 0;
+        while got < buffer.len() {
+            match self.read_in_block(position + got as u64, &mut buffer[got..])? {
+                0 => break,
+                count => got += count,
+            }
         }
-        let block = position / BLOCK_LEN as u64;
-        let in_tail = !state.tail.is_empty() && block == state.len / BLOCK_LEN as u64;
-        if !in_tail && state.opened.as_ref().is_none_or(|(opened, _)| *opened != block) {
-            state.opened = Some((block, self.open_block(block)?));
-        }
-        let content = match &state.opened {
-            Some((_, content)) if !in_tail => content,
-            _ => &state.tail,
-        };
-        let from = usize::try_from(position % BLOCK_LEN as u64).expect("below a block");
-        let content = content.get(from..).unwrap_or_default();
-        let count = content.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&content[..count]);
-        Ok(count)
+        Ok(got)
     }
 
     fn write_all_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
         let mut state = self.state();
         if position != state.len {
-            return Err(self.failed(Op::Write, "sealed files are written from front to back"));
+            return Err(self.cannot(Op::Write, "sealed files are written from front to back"));
         }
         let mut bytes = bytes;
         while !bytes.is_empty() {
-            let room = BLOCK_LEN - state.tail.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let tail_len = state.tail.len();
+            let (now, later) = bytes.split_at((BLOCK_LEN - tail_len).min(bytes.len()));
             state.tail.extend_from_slice(now);
             state.tail_is_sealed = false;
             bytes = later;
             if state.tail.len() == BLOCK_LEN {
-                self.write_block(state.len / BLOCK_LEN as u64, &state.tail)?;
+                if let Err(error) = self.write_block(state.len / BLOCK_LEN as u64, &state.tail) {
+                    // As far as the length says: the write may be tried again.
+                    state.tail.truncate(tail_len);
+                    return Err(error);
+                }
                 state.tail.clear();
             }
             state.len += now.len() as u64;
@@ -339,7 +353,7 @@ impl VfsFile for SealedFile {
         if len == self.state().len {
             return Ok(());
         }
-        Err(self.failed(Op::Write, "sealed files are not cut"))
+        Err(self.cannot(Op::SetLen, "sealed files are not cut"))
     }
 
     fn allocate(&self, _: u64, _: u64) -> Result<()> {
@@ -357,7 +371,7 @@ impl VfsFile for SealedFile {
     }
 
     fn map(&self, _: u64) -> Result<Mapping> {
-        Err(self.failed(Op::Read, "sealed files are not mapped"))
+        Err(Error::new(Op::Map, self.file.path(), FaultKind::Unsupported))
     }
 }
 
@@ -422,5 +436,26 @@ mod tests {
         let read = vfs(&disk, 2).open("p", OpenMode::Read).expect("opens");
         read.read_exact_at(0, &mut content).expect("reads");
         assert_eq!(&content, b"from before");
+    }
+
+    #[test]
+    fn a_write_that_failed_can_be_tried_again() {
+        let disk = MemVfs::new();
+        let content: Vec<u8> = (0..9000).map(|n: usize| (n * 7 % 251) as u8).collect();
+        let file = vfs(&disk, 1).open("f", OpenMode::Create).expect("creates");
+        file.write_all_at(0, &content[..1000]).expect("writes");
+        disk.set_capacity(Some(100));
+        let full = file.write_all_at(1000, &content[1000..5000]).expect_err("full");
+        assert!(full.is_no_space(), "{full}");
+        disk.set_capacity(None);
+        assert_eq!(file.len().expect("a length"), 1000);
+        file.write_all_at(1000, &content[1000..]).expect("writes");
+        file.sync_all().expect("syncs");
+        for file in [file, vfs(&disk, 2).open("f", OpenMode::Read).expect("opens")] {
+            let mut read = vec![0; 10_000];
+            let got = file.read_at(0, &mut read).expect("reads over blocks");
+            assert_eq!((got, &read[..got]), (content.len(), content.as_slice()));
+            assert_eq!(file.map(1).expect_err("sealed").kind, FaultKind::Unsupported);
+        }
     }
 }

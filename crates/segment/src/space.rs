@@ -78,11 +78,11 @@ pub struct SegmentStats {
     pub base_lsn: Lsn,
     /// LSN after its last record that can be read.
     pub end_lsn: Lsn,
-    /// Bytes up to the end of its batches.
+    /// Bytes up to the end of its batches, its header included.
     pub len: u64,
     /// Bytes of its file, reserved ones included.
     pub file_len: u64,
-    /// Another segment follows: it takes no more records.
+    /// Whether another segment follows: it takes no more records.
     pub is_complete: bool,
     /// How often the cleaner replaced it.
     pub rewrites: u64,

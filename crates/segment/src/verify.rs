@@ -22,7 +22,8 @@ use crate::{Corruption, Error, Log, Result};
 /// Verifies the store in `vfs` without opening it: nothing is changed, and it may be damaged.
 ///
 /// # Errors
-/// Only when files cannot be read at all; damage is in the report.
+/// [`Error::NoStore`]; [`Error::Sealed`] without the key of an encrypted store; a key ring of which
+/// no copy is whole; files that cannot be read at all. Other damage is in the report.
 pub fn verify_store(
     vfs: &dyn Vfs,
     registry: &CodecRegistry,

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Listeners {
 
 impl Listeners {
     /// Registers a callback, called after each advance with the new visible end, from the
-    /// thread that led the commit. It must be quick and must not append.
+    /// thread that led the commit, under the append lock. It must be quick and must not take it.
     pub(crate) fn add(self: &Arc<Self>, callback: Callback) -> ListenerGuard {
         let mut next = self.next_id.lock().unwrap_or_else(PoisonError::into_inner);
         *next += 1;

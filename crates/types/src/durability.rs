@@ -17,7 +17,8 @@ pub enum Durability {
     #[default]
     Sync,
     /// After it was handed to the operating system; synced at most this much later. It
-    /// survives a process kill, and power loss but for the last interval.
+    /// survives a process kill, and power loss but for the last interval. As text it has whole
+    /// milliseconds.
     Interval(Duration),
     /// As `Interval`, with the log's own sync interval.
     Buffered,
@@ -42,7 +43,7 @@ impl std::str::FromStr for Durability {
     type Err = InvalidDurability;
 
     fn from_str(text: &str) -> Result<Self, InvalidDurability> {
-        let invalid = || InvalidDurability(text.to_owned());
+        let invalid = || InvalidDurability(text.chars().take(64).collect());
         match text {
             "sync" => Ok(Self::Sync),
             "buffered" => Ok(Self::Buffered),

@@ -12,7 +12,7 @@ pub enum ErrorKind {
     Invalid,
     /// Try again a little later.
     Busy,
-    /// The service is not to be had: closed, or a peer is down.
+    /// The service is not to be had: closed, a device failed, or a peer is down.
     Unavailable,
     /// An earlier failure made writing unsafe: close and open again.
     Poisoned,

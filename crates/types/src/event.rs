@@ -50,7 +50,7 @@ impl EventData {
         Self::Text(data.into().into())
     }
 
-    /// Text that comes as bytes.
+    /// Text that comes as UTF-8 bytes.
     ///
     /// # Errors
     /// When the bytes are not UTF-8.

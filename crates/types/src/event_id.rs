@@ -23,7 +23,8 @@ pub struct EventId(Uuid);
 pub struct InvalidEventId(String);
 
 impl EventId {
-    /// A version 7 UUID from a time and ten random bytes, both chosen by the caller.
+    /// A version 7 UUID from a time and ten random bytes, both chosen by the caller. Of the time it
+    /// holds whole milliseconds from 1970 on, 48 bits of them; earlier times count as 1970.
     #[must_use]
     pub fn v7(at: Timestamp, random: [u8; 10]) -> Self {
         let millis = u64::try_from(at.as_millis()).unwrap_or(0);

@@ -83,7 +83,8 @@ id! {
     Offset(u64)
 }
 id! {
-    /// Number of a stream in the log: one partition of a topic, or one keyspace.
+    /// Number of a stream in the log: one partition of a topic, one keyspace, or the log's own
+    /// records ([`SYSTEM`](Self::SYSTEM)).
     StreamId(u32)
 }
 id! {
@@ -93,10 +94,6 @@ id! {
 id! {
     /// Number of a partition in its topic, from 0.
     Partition(u32)
-}
-id! {
-    /// A count of bytes.
-    ByteLen(u64)
 }
 id! {
     /// Number of a producer that repeats its appends safely.
@@ -109,18 +106,19 @@ impl StreamId {
 }
 
 /// A point in the history of keys: `main` counts write transactions, `sub` the operations
-/// within one (etcd's revision).
+/// within one (etcd's revision). Where one transaction changes a key once, `main` alone is enough,
+/// and is what interfaces call a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Revision {
-    /// Write transactions so far.
+    /// Number of the write transaction.
     pub main: u64,
     /// Operation within the transaction, from 0.
     pub sub: u32,
 }
 
 impl Revision {
-    /// The first operation of a transaction.
+    /// The first operation of write transaction `main`.
     #[must_use]
     pub const fn new(main: u64) -> Self {
         Self { main, sub: 0 }

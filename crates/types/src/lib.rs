@@ -22,11 +22,11 @@ pub mod name;
 pub mod time;
 
 pub use bytes::Bytes;
-pub use durability::Durability;
+pub use durability::{Durability, InvalidDurability};
 pub use error_kind::ErrorKind;
 pub use event::{DataKind, Event, EventData, Headers};
-pub use event_id::EventId;
-pub use hash::{ChainHash, LeafHash, PayloadHash};
-pub use ids::{ByteLen, Lsn, Offset, Partition, ProducerId, Revision, SegmentId, StreamId};
+pub use event_id::{EventId, InvalidEventId};
+pub use hash::{ChainHash, InvalidHash, LeafHash, PayloadHash};
+pub use ids::{Lsn, Offset, Partition, ProducerId, Revision, SegmentId, StreamId};
 pub use name::{GroupName, InvalidName, KeyspaceName, ProducerName, Topic};
-pub use time::Timestamp;
+pub use time::{InvalidTimestamp, Timestamp};

@@ -4,6 +4,10 @@ use std::fmt;
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
+/// Text is RFC 3339 with up to six digits of a fraction; further ones are dropped when it is
+/// read. It is read back only for years 0000 to 9999, others are written with as many digits as
+/// they have.
+///
 /// ```
 /// use cairn_types::Timestamp;
 /// let at: Timestamp = "2018-01-31T01:49:59.650Z".parse().unwrap();

@@ -1,8 +1,7 @@
 //! Time as an argument.
 
 use std::fmt::Debug;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use cairn_types::Timestamp;
@@ -12,7 +11,7 @@ pub trait Clock: Send + Sync + Debug {
     /// The time of day; it may jump.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed point; it never goes back.
+    /// Time since a point that is fixed for this clock; it never goes back.
     fn monotonic(&self) -> Duration;
 }
 
@@ -42,7 +41,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when it is told to.
+/// A clock that moves only when it is told to; by default it begins in September 2026.
 ///
 /// ```
 /// use cairn_vfs::{Clock, ManualClock};
@@ -64,10 +63,10 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// Moves both clocks forward.
+    /// Moves the time of day and the monotonic clock forward, at most to their ends.
     pub fn advance(&self, by: Duration) {
         let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
-        *time = (time.0.saturating_add(by), time.1 + by);
+        *time = (time.0.saturating_add(by), time.1.saturating_add(by));
     }
 
     /// Makes the time of day jump; the monotonic clock stays.

@@ -36,7 +36,8 @@ impl Countdown {
     }
 }
 
-/// Passes everything through until the countdown is over.
+/// Passes everything through until the countdown is over, but for links into other trees, which
+/// it does not offer. [`Vfs::supports_map`] is no operation.
 #[derive(Debug)]
 pub struct CountdownVfs {
     inner: Arc<dyn Vfs>,
@@ -44,14 +45,15 @@ pub struct CountdownVfs {
 }
 
 impl CountdownVfs {
-    /// Lets operation number `fail_at` (from 1) fail.
+    /// Lets operation number `fail_at` (from 1) fail; a write that fails has written its first
+    /// half.
     #[must_use]
     pub fn new(inner: Arc<dyn Vfs>, fail_at: u64, failure: Failure) -> Self {
         let countdown = Countdown { done: AtomicU64::new(0), fail_at: fail_at.into(), failure };
         Self { inner, countdown: Arc::new(countdown) }
     }
 
-    /// How many operations were asked for.
+    /// How many operations were asked for so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.countdown.done.load(Ordering::Acquire)

@@ -62,7 +62,7 @@ pub enum FaultKind {
     UnexpectedEof,
     /// The bytes are not those that were written, or were sealed with a key that is gone.
     Damaged,
-    /// The path leaves the store's directory or passes a symbolic link.
+    /// The path leaves the store's directory, or is a symbolic link.
     UnsafePath,
     /// Owner or mode of the directory would let others change it, or access is denied.
     Permissions,

@@ -30,24 +30,26 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
-/// Held while a store is open.
+/// Held while a store is open; dropping it frees the lock.
 pub trait VfsLock: Send + Sync + Debug {}
 
 /// Tells when something changed in a directory.
 pub trait DirWatcher: Send + Debug {
-    /// Waits until something changed since the last call, or the time is over; says which.
+    /// Waits until something changed since the last call (`true`) or the time is over (`false`).
+    /// `true` means "look again": it may come without a change, and stands for any number of them.
     ///
     /// # Errors
     /// When the system's notification fails.
     fn wait(&mut self, timeout: Duration) -> Result<bool>;
 }
 
-/// A directory tree.
+/// A directory tree. Paths are relative to its root: names joined by `/`, without `.` and `..`.
 pub trait Vfs: Send + Sync + Debug + 'static {
     /// Opens a file.
     ///
     /// # Errors
-    /// By [`FaultKind`]; [`FaultKind::UnsafePath`] when the path is or passes a symbolic link.
+    /// By [`FaultKind`]; [`FaultKind::UnsafePath`] when the path leaves the root or the file is a
+    /// symbolic link.
     fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn VfsFile>>;
 
     /// Whether there is such a file or directory.
@@ -86,10 +88,10 @@ pub trait Vfs: Send + Sync + Debug + 'static {
     /// By [`FaultKind`].
     fn sync_dir(&self, dir: &str) -> Result<()>;
 
-    /// Gives a file a second name.
+    /// Gives a file a second name; durable only after [`sync_dir`](Self::sync_dir).
     ///
     /// # Errors
-    /// By [`FaultKind`].
+    /// By [`FaultKind`]; [`FaultKind::AlreadyExists`] when the second name is taken.
     fn hard_link(&self, from: &str, to: &str) -> Result<()>;
 
     /// Gives a file a second name in another tree, which must lie on the same file system.
@@ -106,13 +108,13 @@ pub trait Vfs: Send + Sync + Debug + 'static {
         None
     }
 
-    /// Takes the exclusive lock that this file stands for.
+    /// Takes the exclusive lock that this file stands for; it is held until the value is dropped.
     ///
     /// # Errors
     /// [`FaultKind::Locked`] when it is held, by this process or another.
     fn lock(&self, path: &str) -> Result<Box<dyn VfsLock>>;
 
-    /// Bytes free for this user.
+    /// Bytes free for this user; `u64::MAX` where nothing limits them.
     ///
     /// # Errors
     /// By [`FaultKind`].
@@ -145,7 +147,7 @@ pub trait VfsFile: Send + Sync + Debug {
     /// By [`FaultKind`]; how much was written is then unknown.
     fn write_all_at(&self, position: u64, bytes: &[u8]) -> Result<()>;
 
-    /// Its length.
+    /// Its length in bytes.
     ///
     /// # Errors
     /// By [`FaultKind`].
@@ -165,7 +167,8 @@ pub trait VfsFile: Send + Sync + Debug {
     /// By [`FaultKind`].
     fn set_len(&self, len: u64) -> Result<()>;
 
-    /// Reserves space and extends the file over it; reads as zeroes.
+    /// Reserves `len` bytes, at least one, from a position on and extends the file over them; what
+    /// was not written reads as zeroes. A file is never cut by it.
     ///
     /// # Errors
     /// [`FaultKind::NoSpace`] when there is not enough.

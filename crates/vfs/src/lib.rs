@@ -41,7 +41,7 @@ pub use file::{DirEntry, DirWatcher, OpenMode, Vfs, VfsFile, VfsLock};
 pub use mapping::Mapping;
 pub use mem::MemVfs;
 pub use os::{SilentTerminal, StdVfs};
-pub use rate::RateLimiter;
+pub use rate::Throttle;
 pub use record::RecordVfs;
 pub use rng::{OsRng, Rng, SeededRng};
 pub use sim::{SimConfig, SimStats, SimVfs};

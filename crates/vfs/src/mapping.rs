@@ -1,5 +1,6 @@
 //! A read-only memory mapping that hands out only bytes below a published limit.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,10 +9,20 @@ use bytes::Bytes;
 /// A mapped file. The mapping may reach beyond the end of the file; the owner publishes with
 /// [`set_limit`](Self::set_limit) how far bytes have been written, and nothing past that is
 /// ever touched.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Mapping {
     whole: Bytes,
     limit: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Mapping {
+    /// Shows no content: to look at bytes past the end of the file ends the process.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping")
+            .field("len", &self.whole.len())
+            .field("limit", &self.limit.load(Ordering::Relaxed))
+            .finish()
+    }
 }
 
 impl Mapping {
@@ -20,7 +31,7 @@ impl Mapping {
     }
 
     /// Publishes that bytes below `limit` are written and will not change. The file must not
-    /// be cut below it while the mapping lives.
+    /// be cut below it while the mapping lives. A limit below the present one changes nothing.
     pub fn set_limit(&self, limit: u64) {
         self.limit.fetch_max(limit, Ordering::AcqRel);
     }

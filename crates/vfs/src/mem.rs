@@ -50,7 +50,7 @@ impl MemVfs {
         Self::default()
     }
 
-    /// An independent copy of all files, without the locks.
+    /// An independent copy of all files, without locks and limit: what another process finds.
     #[must_use]
     pub fn fork(&self) -> Self {
         let tree = self.shared.lock();
@@ -65,7 +65,7 @@ impl MemVfs {
         Self { shared: Arc::new(Shared { tree: Mutex::new(forked), changed: Condvar::new() }) }
     }
 
-    /// Limits the bytes of all files together.
+    /// Limits the bytes of all files together; `None` for no limit. What is there stays.
     pub fn set_capacity(&self, capacity: Option<u64>) {
         self.shared.lock().capacity = capacity;
     }
@@ -192,6 +192,7 @@ impl Vfs for MemVfs {
             return Err(Error::new(Op::Link, to, FaultKind::AlreadyExists));
         }
         tree.files.insert(to.to_owned(), content);
+        self.shared.note_change(&mut tree);
         Ok(())
     }
 
@@ -269,7 +270,7 @@ impl MemFile {
         let now = self.content.read().unwrap_or_else(PoisonError::into_inner).len() as u64;
         if let Some(capacity) = tree.capacity
             && len > now
-            && used(&tree) + (len - now) > capacity
+            && used(&tree).saturating_add(len - now) > capacity
         {
             return Err(Error::new(op, &self.path, FaultKind::NoSpace));
         }

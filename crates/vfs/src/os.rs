@@ -17,7 +17,8 @@ use crate::path::{check, check_dir};
 use crate::{DirEntry, DirWatcher, Error, FaultKind, Op, OpenMode, Result, Vfs, VfsFile, VfsLock};
 
 /// The real file system below one directory. Directories are made with mode 0700, files with
-/// 0600, and symbolic links are not followed.
+/// 0600. The directory itself, the files in it and directories that it is asked to create must
+/// not be symbolic links; who could put a link into the middle of a path may write the files too.
 #[derive(Debug, Clone)]
 pub struct StdVfs {
     root: PathBuf,
@@ -44,19 +45,21 @@ impl StdVfs {
         Ok(Self { root })
     }
 
-    /// Opens a directory, creating it when it is absent.
+    /// Opens a directory, creating it and those above it when they are absent.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn create(root: impl AsRef<Path>) -> Result<Self> {
         let path = root.as_ref();
-        if fs::symlink_metadata(path).is_err() {
+        let absent = absent_above(path);
+        if !absent.is_empty() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
                 Error::from_io(Op::CreateDir, path.display().to_string(), error)
             })?;
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                sync_directory(parent, "..")?;
-            }
+        }
+        // Each name lies in the directory above it, and a power cut may take any of them.
+        for made in absent {
+            sync_directory(directory_of(made), "..")?;
         }
         Self::open(path)
     }
@@ -82,6 +85,23 @@ impl StdVfs {
     }
 }
 
+/// The flag that makes opening a symbolic link fail.
+fn no_follow() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("flags fit an int")
+}
+
+/// The path and what is above it, as far as nothing is there.
+fn absent_above(path: &Path) -> Vec<&Path> {
+    let parts = path.ancestors().filter(|part| !part.as_os_str().is_empty());
+    parts.take_while(|part| fs::symlink_metadata(part).is_err()).collect()
+}
+
+/// The directory that holds a name.
+fn directory_of(path: &Path) -> &Path {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    above.unwrap_or_else(|| Path::new("."))
+}
+
 fn sync_directory(path: &Path, shown: &str) -> Result<()> {
     let dir = File::open(path).map_err(|error| Error::from_io(Op::SyncDir, shown, error))?;
     dir.sync_all().map_err(|error| Error::from_io(Op::SyncDir, shown, error))
@@ -92,9 +112,7 @@ impl Vfs for StdVfs {
         check(Op::Open, path)?;
         let mut options = OpenOptions::new();
         options.read(true).mode(0o600);
-        options.custom_flags(
-            i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("flags fit an int"),
-        );
+        options.custom_flags(no_follow());
         match mode {
             OpenMode::Read => {}
             OpenMode::ReadWrite => {

@@ -16,31 +16,32 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// caller waits for. So any number of small steps passes at an even rate.
 ///
 /// ```
-/// use cairn_vfs::{ManualClock, RateLimiter};
+/// use cairn_vfs::{ManualClock, Throttle};
 /// use std::{sync::Arc, time::Duration};
 /// let clock = Arc::new(ManualClock::default());
-/// let limiter = RateLimiter::new(clock.clone(), 1_000_000);
-/// assert_eq!(limiter.take(50_000), Duration::ZERO);
-/// assert_eq!(limiter.take(250_000), Duration::from_millis(250));
+/// let throttle = Throttle::new(clock.clone(), 1_000_000);
+/// assert_eq!(throttle.take(50_000), Duration::ZERO);
+/// assert_eq!(throttle.take(250_000), Duration::from_millis(250));
 /// clock.advance(Duration::from_millis(250));
-/// assert_eq!(limiter.take(0), Duration::ZERO);
+/// assert_eq!(throttle.take(0), Duration::ZERO);
 /// ```
 #[derive(Debug)]
-pub struct RateLimiter {
+pub struct Throttle {
     clock: Arc<dyn Clock>,
     rate: u64,
     /// When everything that was taken is paid for.
     paid_at: Mutex<Option<Duration>>,
 }
 
-impl RateLimiter {
-    /// A limiter of so many bytes a second; 0 never waits.
+impl Throttle {
+    /// A throttle of so many bytes a second; 0 never waits.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, rate: u64) -> Self {
         Self { clock, rate, paid_at: Mutex::new(None) }
     }
 
-    /// Takes bytes that were read or written, and says how long to wait before the next ones.
+    /// Takes bytes that were read or written, and says how long to wait before the next ones: at
+    /// most a second, what would take longer is forgiven.
     pub fn take(&self, len: u64) -> Duration {
         if self.rate == 0 {
             return Duration::ZERO;
@@ -64,10 +65,10 @@ mod tests {
     #[test]
     fn many_small_steps_pass_at_the_rate() {
         let clock = Arc::new(ManualClock::default());
-        let limiter = RateLimiter::new(clock.clone(), 1 << 20);
+        let throttle = Throttle::new(clock.clone(), 1 << 20);
         let (mut taken, mut longest) = (0, Duration::ZERO);
         while clock.monotonic() < Duration::from_secs(10) {
-            let wait = limiter.take(4096);
+            let wait = throttle.take(4096);
             taken += 4096;
             longest = longest.max(wait);
             clock.advance(wait);
@@ -80,19 +81,19 @@ mod tests {
     #[test]
     fn a_pause_saves_up_no_more_than_a_burst() {
         let clock = Arc::new(ManualClock::default());
-        let limiter = RateLimiter::new(clock.clone(), 1000);
-        limiter.take(10);
+        let throttle = Throttle::new(clock.clone(), 1000);
+        throttle.take(10);
         clock.advance(Duration::from_secs(3600));
-        assert_eq!(limiter.take(50), Duration::ZERO);
-        assert_eq!(limiter.take(100), Duration::from_millis(100));
+        assert_eq!(throttle.take(50), Duration::ZERO);
+        assert_eq!(throttle.take(100), Duration::from_millis(100));
     }
 
     #[test]
     fn without_a_rate_nobody_waits_and_no_wait_is_longer_than_a_second() {
         let clock = Arc::new(ManualClock::default());
-        let free = RateLimiter::new(clock.clone(), 0);
+        let free = Throttle::new(clock.clone(), 0);
         assert_eq!(free.take(u64::MAX), Duration::ZERO);
-        let slow = RateLimiter::new(clock, 1);
+        let slow = Throttle::new(clock, 1);
         for _ in 0..10 {
             assert!(slow.take(u64::MAX) <= WAIT_MAX);
         }

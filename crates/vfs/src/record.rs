@@ -54,7 +54,8 @@ struct Trace {
     next_file: u64,
 }
 
-/// Passes everything through and records what changes.
+/// Passes everything through and records what changes, but for links into other trees, which it
+/// does not offer. Zeroes must only be written where nothing was written before.
 ///
 /// ```
 /// use cairn_vfs::{MemVfs, OpenMode, RecordVfs, Vfs};

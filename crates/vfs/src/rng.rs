@@ -8,7 +8,7 @@ pub trait Rng: Send + Sync + Debug {
     /// Fills the buffer.
     fn fill(&self, buffer: &mut [u8]);
 
-    /// A random number.
+    /// A random number, any of 64 bits.
     fn next_u64(&self) -> u64 {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
@@ -52,7 +52,10 @@ impl SeededRng {
         Self(Mutex::new(seed))
     }
 
-    /// A number below `bound`, which must not be 0.
+    /// A number below `bound`, as evenly as a remainder of 64 random bits is.
+    ///
+    /// # Panics
+    /// When `bound` is 0.
     pub fn below(&self, bound: u64) -> u64 {
         self.next_u64() % bound
     }

@@ -35,7 +35,7 @@ pub struct SimConfig {
     pub phantom: u16,
     /// A read shows a sector as it was at the last sync.
     pub stale_read: u16,
-    /// Bytes that all files may take together; 0 for no limit.
+    /// Bytes that all files may take together; 0 for no limit. This and the next are no chances.
     pub capacity: u64,
     /// Every operation takes up to this many microseconds, on the clock that was given.
     pub latency_us_max: u32,

@@ -76,6 +76,8 @@ fn a_mapping_shows_only_what_was_published() {
     let file = vfs.open("a", OpenMode::Create).expect("creates");
     let mapping = file.map(1 << 20).expect("maps");
     assert_eq!(mapping.slice(0, 1), None);
+    // Nothing is behind the end of the file: who looks there is killed.
+    assert_eq!(format!("{mapping:?}"), "Mapping { len: 1048576, limit: 0 }");
     file.write_all_at(0, b"stone").expect("writes");
     mapping.set_limit(5);
     assert_eq!(mapping.slice(1, 4), Some(b"tone".as_slice()));
@@ -101,6 +103,33 @@ fn unsafe_directories_are_refused() {
     assert_eq!((mode(&real), mode(&real.join("mine"))), (0o700, 0o600));
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o777)).expect("changes");
     assert_eq!(StdVfs::open(&real).expect_err("too open").kind, FaultKind::Permissions);
+}
+
+#[test]
+fn a_directory_is_created_with_those_above_it() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().expect("a directory");
+    let vfs = StdVfs::create(dir.path().join("a/b/store")).expect("creates");
+    let mode = std::fs::metadata(dir.path().join("a/b")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    StdVfs::create(vfs.root()).expect("is there already");
+    symlink("elsewhere", vfs.root().join("LOCK")).expect("links");
+    assert_eq!(vfs.lock("LOCK").expect_err("a link").kind, FaultKind::UnsafePath);
+    assert!(!vfs.root().join("elsewhere").exists());
+}
+
+#[test]
+fn a_full_disk_is_full_up_to_the_last_number() {
+    let mem = MemVfs::new();
+    mem.set_capacity(Some(10));
+    let sim = SimVfs::new(1, SimConfig { capacity: 10, ..SimConfig::default() });
+    for vfs in [Arc::new(mem) as Arc<dyn Vfs>, Arc::new(sim)] {
+        let file = vfs.open("a", OpenMode::Create).expect("creates");
+        file.write_all_at(0, b"1").expect("fits");
+        vfs.open("b", OpenMode::Create).expect("creates").write_all_at(0, b"2").expect("fits");
+        assert!(file.write_all_at(u64::MAX - 1, b"3").expect_err("full").is_no_space());
+        assert!(file.set_len(u64::MAX).expect_err("full").is_no_space());
+    }
 }
 
 #[test]

@@ -50,6 +50,26 @@ fn everything_unsynced_can_be_lost_kept_or_spoilt() {
 }
 
 #[test]
+fn what_was_cut_off_does_not_come_back_behind_a_sync() {
+    for seed in 0..100 {
+        let disk = SimVfs::new(seed, SimConfig::default());
+        fill(&disk, "a", 1, true).expect("writes");
+        disk.sync_dir("").expect("syncs");
+        let file = disk.open("a", OpenMode::ReadWrite).expect("opens");
+        file.set_len(700).expect("cuts");
+        match seed % 3 {
+            0 => file.write_all_at(2999, b"\0").expect("writes"),
+            1 => file.allocate(0, 3000).expect("reserves"),
+            _ => file.set_len(3000).expect("extends"),
+        }
+        file.sync_data().expect("syncs");
+        disk.power_crash();
+        let expected = [vec![1; 700], vec![0; 2300]].concat();
+        assert_eq!(content(&disk, "a"), Some(expected), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_process_crash_keeps_the_cache_and_kills_the_handles() {
     let disk = SimVfs::new(3, SimConfig::default());
     let file = disk.open("a", OpenMode::Create).expect("creates");

@@ -45,7 +45,7 @@ pub struct BatchHeader {
     pub sealed: bool,
     /// Records in the batch.
     pub record_count: u32,
-    /// Bytes of the statements section.
+    /// Bytes of the statements section with its restart table.
     pub statements_len: u32,
     /// Bytes of the payload section as stored.
     pub stored_len: u32,
@@ -61,7 +61,7 @@ pub struct BatchHeader {
     pub durable_end: Lsn,
     /// Chain value before the batch.
     pub prev_hash: ChainHash,
-    /// Checksum of the body.
+    /// Checksum of the body as it is stored.
     pub body_crc: u32,
 }
 
@@ -97,11 +97,8 @@ impl BatchHeader {
     /// Says which check failed; nothing is believed before the CRC matched.
     pub fn decode(bytes: &[u8], crc: &SaltedCrc) -> Result<Self> {
         let Some(bytes) = bytes.first_chunk::<BATCH_HEADER_LEN>() else {
-            return Err(Error::InvalidLength {
-                what: "bytes for a batch header",
-                found: bytes.len() as u64,
-                limit: BATCH_HEADER_LEN as u64,
-            });
+            let (found, expected) = (bytes.len() as u64, BATCH_HEADER_LEN as u64);
+            return Err(Error::CutShort { what: "batch header", found, expected });
         };
         if bytes[..4] != MAGIC {
             return Err(Error::BadMagic);
@@ -149,12 +146,12 @@ impl BatchHeader {
         within("raw payloads", self.raw_len, limits::MAX_BATCH_RAW_LEN)?;
         let statements_min =
             self.record_count as usize * 2 + super::restart_table_len(self.record_count);
-        if self.record_count == 0 || (self.statements_len as usize) < statements_min {
-            return Err(Error::InvalidLength {
-                what: "statements section",
-                found: u64::from(self.statements_len),
-                limit: limits::MAX_BATCH_RAW_LEN as u64,
-            });
+        if self.record_count == 0 {
+            return Err(Error::NonCanonical("batch without a record"));
+        }
+        if (self.statements_len as usize) < statements_min {
+            let (found, expected) = (u64::from(self.statements_len), statements_min as u64);
+            return Err(Error::CutShort { what: "statements section", found, expected });
         }
         if self.codec == CodecId::NONE && self.stored_len != self.raw_len {
             return Err(Error::LengthMismatch {
@@ -172,7 +169,7 @@ impl BatchHeader {
         Ok(())
     }
 
-    /// Bytes of the body as it is stored.
+    /// Bytes of the body as it is stored, sealed or not.
     #[must_use]
     pub const fn body_len(&self) -> usize {
         let sealed = if self.sealed { crate::seal::OVERHEAD } else { 0 };

@@ -1,5 +1,5 @@
-//! Writing a batch again: for another segment, or with payloads erased and records dropped.
-//! The chain value stays the same, because every leaf does.
+//! Writing a batch again with payloads erased and records dropped, for another segment. The chain
+//! value stays the same, because every leaf does.
 
 use cairn_types::limits;
 
@@ -23,21 +23,8 @@ pub enum Fate {
     Drop,
 }
 
-/// Copies a whole batch to `out` with the CRCs of another segment.
-///
-/// # Errors
-/// When the batch is not valid under `old`.
-pub fn reseal(bytes: &[u8], old: &SaltedCrc, new: &SaltedCrc, out: &mut Vec<u8>) -> Result<()> {
-    let mut header = BatchHeader::decode(bytes, old)?;
-    let body = &bytes[BATCH_HEADER_LEN..];
-    header.check_body(body, old)?;
-    header.body_crc = new.checksum(body);
-    out.extend_from_slice(&header.encode(new));
-    out.extend_from_slice(body);
-    Ok(())
-}
-
-/// Appends a batch to `out`, not sealed, in which every record met its `fate`; says whether one changed.
+/// Appends a batch to `out`, not sealed, in which every record met its `fate`; says whether one
+/// changed. `crc` is that of the segment that the result goes to.
 ///
 /// The result may be longer than the batch it comes from: an erased record keeps 32 bytes of
 /// hash, a dropped one 32 bytes of leaf.

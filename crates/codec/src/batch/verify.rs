@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cairn_types::{ChainHash, LeafHash};
+use cairn_types::ChainHash;
 
 use super::leaf_with;
 use super::statement::{CompactWriter, Form};
@@ -49,20 +49,6 @@ pub fn verify_batch(
     registry: &CodecRegistry,
     crc: &SaltedCrc,
 ) -> Result<VerifiedBatch> {
-    verify_with_leaves(header, body, registry, crc, |_| {})
-}
-
-/// As [`verify_batch`], handing out every leaf in order.
-///
-/// # Errors
-/// As [`verify_batch`].
-pub fn verify_with_leaves(
-    header: &BatchHeader,
-    body: &[u8],
-    registry: &CodecRegistry,
-    crc: &SaltedCrc,
-    mut each: impl FnMut(&LeafHash),
-) -> Result<VerifiedBatch> {
     header.check_body(body, crc)?;
     let body = &*registry.plain_body(header, body, crc)?;
     let payloads = raw_payloads(header, body, registry)?;
@@ -96,7 +82,6 @@ pub fn verify_with_leaves(
         };
         writer.put(&statement, form, &mut compact, &mut restarts);
         chain.push(&leaf);
-        each(&leaf);
     }
     compact.extend_from_slice(&restarts);
     if compact != body[..header.statements_len as usize] {

@@ -14,11 +14,11 @@ use super::ring::{DataKey, KeyNumber, KeyRing, OuterKey};
 use super::{BlockCipher, BlockIdentity, FileCipher, FileKind, OVERHEAD, StoreKey};
 use crate::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry, Error, Result, SaltedCrc};
 
-/// Ciphers of files that are kept for reading.
+/// Ciphers that are kept for reading, of the files that were opened last.
 const KEPT: usize = 16;
 
-/// The outer keys that a program has, the data keys of a store that they open, and the ciphers
-/// of files read last.
+/// The outer keys that a program has, the data keys of a store that they open, and ciphers of
+/// files that were read.
 pub(crate) struct Sealing {
     outer: RwLock<Vec<OuterKey>>,
     keys: RwLock<Arc<[DataKey]>>,
@@ -189,7 +189,7 @@ impl CodecRegistry {
 
 pub(crate) fn place_of(header: &BatchHeader, crc: &SaltedCrc) -> BlockIdentity {
     let (store_id, file) = crc.file();
-    BlockIdentity { store_id, file, counter: header.first_lsn.get() }
+    BlockIdentity { store_id, file, place: header.first_lsn.get() }
 }
 
 /// Seals the batch that begins at `start` of `out` and ends with it.

@@ -54,13 +54,13 @@ const _: () = assert!(OVERHEAD == 24);
 pub enum FileKind {
     /// A segment of the log.
     Segment,
-    /// A table of the ordered store.
+    /// A file that a view keeps beside the log: a table, a tile, a checkpoint.
     Table,
-    /// A checkpoint of an index.
+    /// Reserved; no file of this kind is written.
     Checkpoint,
-    /// A backup.
+    /// Reserved; no file of this kind is written.
     Backup,
-    /// A payload about a subject; it is its own file.
+    /// A payload about a subject, which is its own file, and the file of subjects' keys.
     Subject,
 }
 
@@ -83,7 +83,7 @@ impl FileKind {
 /// let key = StoreKey::new([7; 16], &[42; 32])?;
 /// let (salt, file) = ([9; 16], 3);
 /// let writer = key.new_file(FileKind::Segment, file, &salt);
-/// let place = BlockIdentity { store_id: [7; 16], file, counter: 4096 };
+/// let place = BlockIdentity { store_id: [7; 16], file, place: 4096 };
 /// let mut sealed = Vec::new();
 /// writer.seal(&place, b"secret", &mut sealed)?;
 /// assert_eq!(sealed.len(), 6 + writer.overhead());
@@ -108,18 +108,9 @@ impl StoreKey {
     /// Takes 32 bytes that a key provider gave.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] when they are more or fewer; [`Error::Decrypt`] when all are
-    /// zero, which is no key.
+    /// [`Error::InvalidKey`] when they are more or fewer, or all zero.
     pub fn new(store_id: [u8; 16], secret: &[u8]) -> Result<Self> {
-        let Ok(bytes) = <[u8; KEY_LEN]>::try_from(secret) else {
-            let (found, limit) = (secret.len() as u64, KEY_LEN as u64);
-            return Err(Error::InvalidLength { what: "store key", found, limit });
-        };
-        let secret = Zeroizing::new(bytes);
-        if secret.iter().all(|byte| *byte == 0) {
-            return Err(Error::Decrypt);
-        }
-        Ok(Self { store_id, secret })
+        Ok(Self { store_id, secret: secret_of(secret)? })
     }
 
     /// The cipher that writes a new file. The salt must be fresh and random: it is what keeps
@@ -204,7 +195,7 @@ impl FileCipher {
         out[..16].copy_from_slice(&self.store_id);
         out[16..24].copy_from_slice(&self.file.to_le_bytes());
         out[24] = self.kind.number();
-        out[25..].copy_from_slice(&identity.counter.to_le_bytes());
+        out[25..].copy_from_slice(&identity.place.to_le_bytes());
         Ok(out)
     }
 }
@@ -227,6 +218,13 @@ impl FileCipher {
         *tag = self.encrypt(counter, &associated, body);
         Ok(())
     }
+}
+
+/// A key that may be one.
+pub(super) fn secret_of(bytes: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>> {
+    let key = <[u8; KEY_LEN]>::try_from(bytes).map(Zeroizing::new);
+    let key = key.ok().filter(|key| key.iter().any(|byte| *byte != 0));
+    key.ok_or(Error::InvalidKey { found: bytes.len() as u64 })
 }
 
 fn nonce(counter: u64) -> [u8; 12] {
@@ -287,7 +285,7 @@ mod tests {
     fn the_last_counter_is_used_and_none_after_it() {
         let key = StoreKey::new([1; 16], &[2; 32]).expect("a key");
         let cipher = key.new_file(FileKind::Segment, 1, &[3; 16]);
-        let place = BlockIdentity { store_id: [1; 16], file: 1, counter: 0 };
+        let place = BlockIdentity { store_id: [1; 16], file: 1, place: 0 };
         cipher.counter.store(COUNTER_MAX - 1, Ordering::Relaxed);
         let mut out = Vec::new();
         cipher.seal(&place, b"last", &mut out).expect("the last one");

@@ -40,6 +40,7 @@ use cairn_types::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::file_cipher::secret_of;
 use crate::{Error, Result};
 
 /// Most data keys of a store.
@@ -92,17 +93,9 @@ impl OuterKey {
     /// Takes 32 bytes.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] when they are more or fewer; [`Error::Decrypt`] when all are
-    /// zero, which is no key.
+    /// [`Error::InvalidKey`] when they are more or fewer, or all zero.
     pub fn new(secret: &[u8]) -> Result<Self> {
-        let Ok(bytes) = <[u8; KEY_LEN]>::try_from(secret) else {
-            let (found, limit) = (secret.len() as u64, KEY_LEN as u64);
-            return Err(Error::InvalidLength { what: "outer key", found, limit });
-        };
-        let secret = Zeroizing::new(bytes);
-        if secret.iter().all(|byte| *byte == 0) {
-            return Err(Error::Decrypt);
-        }
+        let secret = secret_of(secret)?;
         let hash: [u8; 32] =
             Sha256::new().chain_update(ID_LABEL).chain_update(*secret).finalize().into();
         let mut id = [0; 8];
@@ -125,7 +118,7 @@ impl KeyNumber {
     /// Of files that are not sealed.
     pub const NONE: Self = Self(0);
 
-    /// The number.
+    /// Wraps a number.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
@@ -201,7 +194,7 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Gives random bytes.
+/// Fills a buffer with random bytes.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 impl KeyRing {
@@ -224,7 +217,7 @@ impl KeyRing {
         &self.store_id
     }
 
-    /// How often it was changed.
+    /// Number of this state of the ring, from 1; each change counts it up.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -294,7 +287,7 @@ impl KeyRing {
         Ok(Self { store_id: self.store_id, generation: self.generation + 1, entries })
     }
 
-    /// Without the data keys that `is_needed` denies; the one that seals stays.
+    /// A ring without the data keys that `is_needed` denies; the one that seals stays.
     #[must_use]
     pub fn retain(&self, is_needed: impl Fn(KeyNumber) -> bool) -> Self {
         let active = self.active();
@@ -303,8 +296,8 @@ impl KeyRing {
         Self { store_id: self.store_id, generation: self.generation + 1, entries }
     }
 
-    /// With the data keys of another ring of this store that this one lacks: for a copy whose
-    /// files still name them.
+    /// A ring with the data keys of another one of this store that this one lacks: for a copy
+    /// whose files still name them. Its generation is the higher of both.
     #[must_use]
     pub fn joined(&self, other: &Self) -> Self {
         let mut joined = self.clone();
@@ -340,12 +333,12 @@ impl KeyRing {
     /// Reads a ring whose form is right; only [`check`](Self::check) says whether it is genuine.
     ///
     /// # Errors
-    /// [`Error::BadMagic`], [`Error::UnsupportedVersion`], [`Error::BodyCrc`],
-    /// [`Error::LengthMismatch`], [`Error::NonCanonical`].
+    /// [`Error::CutShort`], [`Error::BadMagic`], [`Error::UnsupportedVersion`],
+    /// [`Error::LengthMismatch`], [`Error::BodyCrc`], [`Error::NonCanonical`].
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let Some((head, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-            let (found, limit) = (bytes.len() as u64, HEADER_LEN as u64);
-            return Err(Error::InvalidLength { what: WHAT, found, limit });
+            let (found, expected) = (bytes.len() as u64, HEADER_LEN as u64);
+            return Err(Error::CutShort { what: WHAT, found, expected });
         };
         if head[..4] != MAGIC {
             return Err(Error::BadMagic);

@@ -228,7 +228,7 @@ impl KeyFile {
     }
 
     fn place(&self) -> BlockIdentity {
-        BlockIdentity { store_id: self.log.store_id(), file: 0, counter: 0 }
+        BlockIdentity { store_id: self.log.store_id(), file: 0, place: 0 }
     }
 
     /// The key of a subject.

@@ -76,7 +76,7 @@ struct Entry {
 impl HotIndex {
     /// Writes the index piece by piece, one shard at a time: other shards can be read and
     /// written meanwhile. `position` says up to where the log had been applied **before** the
-    /// call. Gives the length.
+    /// call. Gives the length in bytes.
     ///
     /// # Errors
     /// Those of `sink`.

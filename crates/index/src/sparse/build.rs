@@ -47,7 +47,7 @@ impl SparseBuilder {
     ///
     /// # Errors
     /// `OutOfRange` for a key over [`MAX_INDEX_KEY_LEN`], a key that is not above the one before, or a
-    /// position below the one before.
+    /// position below the one before; nothing was added then.
     pub fn add(&mut self, key: &[u8], position: u64) -> Result<()> {
         let refuse = |what, found, limit| Err(Error::OutOfRange { what, found, limit });
         if key.len() > MAX_INDEX_KEY_LEN {

@@ -53,7 +53,7 @@ impl Sequences {
         }
     }
 
-    /// Sequence of the record at `index` in the batch.
+    /// Sequence of the record at `index` in the batch, from 0; `None` past its end.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<u64> {
         match self {
@@ -80,7 +80,7 @@ pub struct Appended {
     pub first_lsn: Lsn,
     /// LSN after its last record.
     pub end_lsn: Lsn,
-    /// When it was committed.
+    /// When it was committed; never before the batch before it, whatever the clock says.
     pub commit_time: Timestamp,
     /// Sequences of its records.
     pub sequences: Sequences,

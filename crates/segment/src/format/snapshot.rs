@@ -182,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn segments_that_grew_when_they_were_cleaned_are_taken() {
+        let total_len = 2 * u64::from(u32::MAX);
+        let chunk_count = total_len.div_ceil(512) + 2;
+        let grown = Manifest { total_len, chunk_count, ..manifest() };
+        assert_eq!(Manifest::decode(&grown.encode()), Ok(grown));
+    }
+
+    #[test]
     fn impossible_figures_are_refused() {
         let cases = [
             Manifest { chunk_len: 511, ..manifest() },

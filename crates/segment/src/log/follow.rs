@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use cairn_codec::seal::KeyNumber;
-use cairn_types::{Lsn, SegmentId};
+use cairn_types::SegmentId;
 use cairn_vfs::OpenMode;
 
 use super::{Head, Log};
@@ -119,7 +119,7 @@ impl Log {
             segment.extend(end, |index| index.add_batch(batch, at, &body))
         })?;
         self.shared.marks.raise_written(scanned.end_lsn);
-        self.shared.marks.raise_durable(Lsn::new(scanned.durable_end.get()));
+        self.shared.marks.raise_durable(scanned.durable_end);
         if let Stop::Sealed(seal) = &scanned.stop {
             self.shared.marks.raise_durable(seal.end_lsn);
         }

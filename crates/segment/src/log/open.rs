@@ -70,7 +70,7 @@ impl LogOptions {
         self
     }
 
-    /// The codecs that can be read; none, LZ4 and Zstandard by default.
+    /// The codecs that can be read; none, LZ4 and (with the feature `zstd`) Zstandard by default.
     pub fn codecs(mut self, registry: CodecRegistry) -> Self {
         self.registry = registry;
         self
@@ -123,7 +123,8 @@ impl LogOptions {
     /// Opens the log, creating it in an empty directory and recovering it after a crash.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] and its kin for damage (nothing is changed then), the vfs's
+    /// [`Error::Corrupt`] and its kin for damage (nothing is changed then), [`Error::Invalid`] for
+    /// settings that cannot work, [`Error::Sealed`] without the right key, the vfs's
     /// [`Locked`](cairn_vfs::FaultKind::Locked) when somebody else has it open.
     #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_log_open", skip_all, err))]
     pub fn open(self) -> Result<Log> {
@@ -212,7 +213,8 @@ impl Log {
     /// Opens the log in a directory of the real file system, creating both when absent.
     ///
     /// # Errors
-    /// As [`LogOptions::open`].
+    /// As [`LogOptions::open`]; the vfs's [`Permissions`](cairn_vfs::FaultKind::Permissions) for a
+    /// directory that others own or can write to.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::options().vfs(Arc::new(StdVfs::create(dir)?)).open()
     }

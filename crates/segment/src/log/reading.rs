@@ -88,7 +88,7 @@ impl Log {
         })
     }
 
-    /// The codecs that the log can read and write with.
+    /// The codecs that the log can read and write with, and the keys that it opens.
     #[must_use]
     pub fn codecs(&self) -> &cairn_codec::CodecRegistry {
         &self.shared.store.registry
@@ -159,7 +159,7 @@ impl Log {
         Ok(None)
     }
 
-    /// The least sequence that a stream still holds.
+    /// The least sequence that a stream still holds, of what readers see.
     ///
     /// # Errors
     /// When an index cannot be rebuilt.
@@ -167,7 +167,7 @@ impl Log {
         Ok(self.run_at_or_after(stream, 0)?.map(|(sequence, _, _)| sequence))
     }
 
-    /// The least sequence at or after `from` that a stream still holds.
+    /// The least sequence at or after `from` that a stream still holds, of what readers see.
     ///
     /// # Errors
     /// When an index cannot be rebuilt.
@@ -175,7 +175,8 @@ impl Log {
         Ok(self.run_at_or_after(stream, from)?.map(|(sequence, _, _)| sequence))
     }
 
-    /// The sequence of a stream's first record with a time at or after this one.
+    /// The sequence of a stream's first record with a time at or after this one, of what readers
+    /// see. Times need not be in order.
     ///
     /// # Errors
     /// When an index cannot be rebuilt, or for damage.
@@ -211,19 +212,20 @@ impl Log {
     }
 
     /// Calls `callback` with the new visible end after every advance, from the thread that led
-    /// the commit: it must be quick and must not append. Dropping the guard ends it.
+    /// the commit, under the append lock: it must be quick, and call nothing of the log that writes,
+    /// asks for its head or next sequences, or adds or ends a callback. Dropping the guard ends it.
     pub fn on_advance(&self, callback: Box<dyn Fn(Lsn) + Send + Sync>) -> ListenerGuard {
         self.shared.listeners.add(callback)
     }
 
-    /// Blocks until the record at `lsn` is visible or the time is over; says which.
+    /// Blocks until the record at `lsn` is visible (`true`) or the time is over (`false`).
     #[must_use]
     pub fn wait_for(&self, lsn: Lsn, timeout: Duration) -> bool {
         let marks = self.shared.marks.clone();
         self.shared.listeners.wait(timeout, || marks.visible() > lsn)
     }
 
-    /// Sizes and positions.
+    /// Sizes and positions. Of segments opened since, it reads or rebuilds the indexes.
     ///
     /// # Errors
     /// When an index cannot be rebuilt.

@@ -30,8 +30,10 @@ impl Log {
     /// Appends a batch and waits until it is as durable as the log's settings ask for.
     ///
     /// # Errors
-    /// [`Error::NoSpace`] and [`Error::TooLarge`] leave the log as it was; after
-    /// [`Error::Poisoned`] it must be opened again, and whether the batch is in it shows then.
+    /// [`Error::NoSpace`], [`Error::TooLarge`], [`Error::Invalid`] and
+    /// [`Error::SequenceConflict`] (a chosen sequence that was passed already) leave the log as it
+    /// was; after [`Error::Poisoned`] it must be opened again, and whether the batch is in it shows
+    /// then.
     pub fn append(&self, draft: &Draft) -> Result<Appended> {
         let append = self.writer()?;
         let ticket = append.submit(draft, &[])?;
@@ -116,7 +118,8 @@ impl Log {
         if append.sync_is_due() { append.sync_behind() } else { Ok(()) }
     }
 
-    /// Sequence that the next record of a stream will get.
+    /// Sequence that the next record of a stream will get. On a log opened for reading only: the
+    /// one after the last record it sees, 0 also when an index cannot be read.
     #[must_use]
     pub fn next_sequence(&self, stream: StreamId) -> u64 {
         match &self.shared.append {

@@ -12,7 +12,7 @@ pub type OnErased<'a> = &'a (dyn Fn(Lsn, &RecordView<'_>) + Sync);
 /// How to verify.
 #[derive(Clone, Copy)]
 pub struct VerifyOptions<'a> {
-    /// Segments verified at the same time.
+    /// Segments verified at the same time, each by a thread; 0 is taken as 1. The default is 2.
     pub threads: usize,
     /// Called with bytes done and bytes in all.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
@@ -52,7 +52,7 @@ pub struct VerifyReport {
     pub erased_count: u64,
     /// Records of which only the leaf is left.
     pub dropped_count: u64,
-    /// Bytes verified.
+    /// Bytes of segments that were verified.
     pub len: u64,
     /// First retained record.
     pub start_lsn: Option<Lsn>,

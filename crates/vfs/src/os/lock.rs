@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::StdVfs;
 use crate::{Error, FaultKind, Op, Result, VfsLock};
 
 #[derive(Debug)]
@@ -20,8 +21,9 @@ pub(super) fn lock(place: &Path, path: &str) -> Result<Box<dyn VfsLock>> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(super::no_follow())
         .open(place)
-        .map_err(|error| Error::from_io(Op::Lock, path, error))?;
+        .map_err(StdVfs::map_err(Op::Lock, path))?;
     match file.try_lock() {
         Ok(()) => Ok(Box::new(StdLock { _file: file })),
         Err(TryLockError::WouldBlock) => Err(Error::new(Op::Lock, path, FaultKind::Locked)),

@@ -123,8 +123,8 @@ impl Disk {
         for change in &changes {
             apply(&mut self.names, change);
         }
-        let first = changes.last().map(name_of).unwrap_or_default();
-        let dir = crate::path::split(&first).0.to_owned();
+        let name = changes.last().map(name_of).unwrap_or_default();
+        let dir = crate::path::split(&name).0.to_owned();
         self.pending.push((dir, changes));
     }
 
@@ -315,11 +315,21 @@ impl Inode {
         }
     }
 
+    /// Cuts or extends what the cache shows. Where the disk still has what was cut off, the zeroes
+    /// in its place have to be written like any bytes.
+    pub(super) fn set_len(&mut self, len: usize) {
+        let (from, to) = (self.cached.len(), len.min(self.durable.len()));
+        self.cached.resize(len, 0);
+        if from < to {
+            self.dirty.extend(from / SECTOR..=(to - 1) / SECTOR);
+        }
+    }
+
     /// Writes into the cache.
     pub(super) fn write(&mut self, position: usize, bytes: &[u8]) {
         let end = position + bytes.len();
         if self.cached.len() < end {
-            self.cached.resize(end, 0);
+            self.set_len(end);
         }
         self.cached[position..end].copy_from_slice(bytes);
         if !bytes.is_empty() {

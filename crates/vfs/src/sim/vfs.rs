@@ -211,7 +211,7 @@ impl SimFile {
     fn has_room(&self, disk: &Disk, len: u64) -> bool {
         let now = disk.inodes.get(&self.inode).map_or(0, |inode| inode.cached.len() as u64);
         let capacity = disk.config.capacity;
-        capacity == 0 || len <= now || disk.used() + (len - now) <= capacity
+        capacity == 0 || len <= now || disk.used().saturating_add(len - now) <= capacity
     }
 }
 
@@ -286,7 +286,7 @@ impl VfsFile for SimFile {
         }
         let len = usize::try_from(len).map_err(|_| self.error(Op::SetLen, FaultKind::NoSpace))?;
         if let Some(inode) = disk.inodes.get_mut(&self.inode) {
-            inode.cached.resize(len, 0);
+            inode.set_len(len);
         }
         disk.check_up(Op::SetLen, &self.path)
     }
@@ -302,7 +302,7 @@ impl VfsFile for SimFile {
         if let Some(inode) = disk.inodes.get_mut(&self.inode)
             && inode.cached.len() < end
         {
-            inode.cached.resize(end, 0);
+            inode.set_len(end);
         }
         disk.check_up(Op::Allocate, &self.path)
     }

@@ -6,11 +6,13 @@ use cairn_types::{ChainHash, Lsn, SegmentId, Timestamp, limits};
 use super::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, MANIFEST_LEN, SEGMENT_COUNT_MAX};
 use crate::format::VERSION;
 use crate::format::frame::{FrameFault, FrameReader, FrameWriter};
+use crate::format::seal::SEAL_LEN;
 
 const MAGIC: [u8; 4] = *b"CRNM";
-/// Longest file of a segment: one batch may pass the limit, header and seal come on top.
-const SEGMENT_LEN_MAX: u64 = limits::MAX_SEGMENT_SIZE + limits::MAX_STATEMENTS_LEN as u64 * 2;
+/// Longest file of a segment: what the cleaner may make of one, and its seal.
+const SEGMENT_LEN_MAX: u64 = u32::MAX as u64 + SEAL_LEN as u64;
 
+const _: () = assert!(limits::MAX_SEGMENT_SIZE < SEGMENT_LEN_MAX);
 const _: () = assert!(SEGMENT_COUNT_MAX.checked_mul(SEGMENT_LEN_MAX).is_some());
 
 /// What a snapshot says of itself.
