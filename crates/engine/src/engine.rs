@@ -55,7 +55,8 @@ fn push_numbers(view: &View, draft: &mut Draft) -> Result<()> {
     Ok(())
 }
 
-/// Topics and events over one log. Clones share it; the last one to go closes it.
+/// Topics and events, keyspaces and keys, over one log. Clones share it; the last one to go closes
+/// it.
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
@@ -92,16 +93,37 @@ pub(crate) struct Shared {
 }
 
 /// How an engine is opened.
+///
+/// ```
+/// use cairn_engine::Engine;
+/// use cairn_mvcc::{LeaseRestart, Options};
+/// use cairn_segment::{Log, LogConfig};
+/// use cairn_types::Durability;
+/// let config = LogConfig { durability: Durability::Buffered, ..LogConfig::default() };
+/// let log = Log::options().vfs(std::sync::Arc::new(cairn_vfs::MemVfs::new())).config(config);
+/// let keys = Options { lease_restart: LeaseRestart::Full, ..Options::default() };
+/// let engine = Engine::options().log(log).keys(keys).open()?;
+/// assert_eq!(engine.revision(), 1);
+/// # Ok::<(), cairn_engine::Error>(())
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "nothing is opened until `open` is called"]
 pub struct EngineOptions {
     log: LogOptions,
+    keys: Options,
 }
 
 impl EngineOptions {
     /// The log's surroundings and settings.
     pub fn log(mut self, log: LogOptions) -> Self {
         self.log = log;
+        self
+    }
+
+    /// Settings of the keys of all keyspaces: their index's budget of memory, leases, the rate of
+    /// work in the background.
+    pub fn keys(mut self, keys: Options) -> Self {
+        self.keys = keys;
         self
     }
 
@@ -124,7 +146,7 @@ impl EngineOptions {
     /// # Errors
     /// As [`LogOptions::open`].
     pub fn open(self) -> Result<Engine> {
-        Engine::over(self.log.open()?)
+        Engine::over(self.log.open()?, self.keys)
     }
 
     /// Opens a store for reading only, also while another process writes it; see
@@ -133,7 +155,7 @@ impl EngineOptions {
     /// # Errors
     /// As [`LogOptions::open_read_only`].
     pub fn open_read_only(self) -> Result<Engine> {
-        Engine::over(self.log.open_read_only()?)
+        Engine::over(self.log.open_read_only()?, self.keys)
     }
 }
 
@@ -143,7 +165,7 @@ impl Engine {
     /// # Errors
     /// As [`Log::open`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        Self::over(Log::open(dir)?)
+        Self::over(Log::open(dir)?, Options::default())
     }
 
     /// Opens the store in a directory with settings of the log.
@@ -152,7 +174,8 @@ impl Engine {
     /// As [`Log::open`].
     pub fn open_with(dir: impl AsRef<Path>, config: LogConfig) -> Result<Self> {
         let vfs = cairn_vfs::StdVfs::create(dir).map_err(cairn_segment::Error::from)?;
-        Self::over(Log::options().vfs(Arc::new(vfs)).config(config).open()?)
+        let log = Log::options().vfs(Arc::new(vfs)).config(config).open()?;
+        Self::over(log, Options::default())
     }
 
     /// Opens the store in a directory for reading only.
@@ -160,7 +183,7 @@ impl Engine {
     /// # Errors
     /// As [`Log::open_read_only`].
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self> {
-        Self::over(Log::open_read_only(dir)?)
+        Self::over(Log::open_read_only(dir)?, Options::default())
     }
 
     /// How to open an engine in other surroundings.
@@ -169,14 +192,14 @@ impl Engine {
     }
 
     #[cfg_attr(feature = "tracing", tracing::instrument(name = "cairn_open", skip_all, err))]
-    fn over(log: Log) -> Result<Self> {
+    fn over(log: Log, options: Options) -> Result<Self> {
         let mut view = View::new();
         view.catch_up(&log)?;
         let (erased, heads) = (view.erased.clone(), view.heads.clone());
         let subjects = view.subjects.clone();
         subjects.attach(&log);
         let sealer = Some(subjects.clone() as Arc<dyn ValueSealer>);
-        let keys = Store::open_erasing(log.clone(), Options::default(), erased.clone(), sealer)?;
+        let keys = Store::open_erasing(log.clone(), options, erased.clone(), sealer)?;
         let erasing = Mutex::new(Progress::read(&*log.sealed_vfs(), &log.store_id()));
         let (view, recent) = (RwLock::new(view), Mutex::new(HashMap::new()));
         let standings = Mutex::new(HashMap::new());
@@ -271,6 +294,7 @@ impl Engine {
             let (found, limit) = (u64::from(found), u64::from(limit));
             return Err(Error::TooLarge { what: "number of partitions", found, limit });
         }
+        let config = config.as_recorded();
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = view.topics.get(&name) {
             let same = entry.meta.config == config;
@@ -278,7 +302,7 @@ impl Engine {
         }
         let meta = TopicCreated {
             id: view.next_topic_id,
-            first_stream: StreamId::new(view.next_stream),
+            first_stream: view.fresh_streams(config.partitions)?,
             config,
             name,
         };

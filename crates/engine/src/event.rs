@@ -13,9 +13,10 @@ pub struct TopicConfig {
     pub partitions: u32,
     /// Codec of its events.
     pub compression: Compression,
-    /// How long events are kept, by their own time; for ever without it.
+    /// How long events are kept, by their own time, in whole milliseconds and at least one; for
+    /// ever without it.
     pub max_age: Option<Duration>,
-    /// How many bytes of the newest events each partition keeps; all without it.
+    /// How many bytes of the newest events each partition keeps, at least one; all without it.
     pub max_len: Option<u64>,
     /// Keep only the newest event of each key; events without a key stay.
     pub latest_by_key: bool,
@@ -35,6 +36,15 @@ impl Default for TopicConfig {
             latest_by_key: false,
             by_subject: false,
         }
+    }
+}
+
+impl TopicConfig {
+    /// As a record of the log says it, which has no smaller units and 0 for nothing.
+    pub(crate) fn as_recorded(self) -> Self {
+        let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1);
+        let max_age = self.max_age.map(|age| Duration::from_millis(millis(age)));
+        Self { max_age, max_len: self.max_len.map(|len| len.max(1)), ..self }
     }
 }
 

@@ -129,10 +129,12 @@ impl Consumer {
     /// Commits everything handed out so far.
     ///
     /// # Errors
-    /// The log's.
+    /// [`NoTopic`](crate::Error::NoTopic) when it was dropped; the log's. What is not committed
+    /// then, the next call commits.
     pub fn commit(&mut self) -> Result<()> {
-        for (partition, next) in std::mem::take(&mut self.handed_out) {
-            self.engine.commit(self.group.as_str(), &self.topic, partition, next)?;
+        while let Some((partition, next)) = self.handed_out.first_key_value() {
+            self.engine.commit(self.group.as_str(), &self.topic, *partition, *next)?;
+            self.handed_out.pop_first();
         }
         Ok(())
     }

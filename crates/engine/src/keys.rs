@@ -88,7 +88,7 @@ impl Engine {
             };
             return if differs { Err(exists) } else { Ok(false) };
         }
-        let stream = StreamId::new(view.next_stream);
+        let stream = view.fresh_streams(1)?;
         let retention = retention.unwrap_or_default();
         let created = KeyspaceCreated { stream, retention, by_subject, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;

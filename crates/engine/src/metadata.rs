@@ -79,12 +79,10 @@ impl TopicCreated {
         out.extend_from_slice(&self.first_stream.get().to_le_bytes());
         out.extend_from_slice(&self.config.partitions.to_le_bytes());
         if retention {
-            let age = self
-                .config
-                .max_age
-                .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1));
+            let TopicConfig { max_age, max_len, .. } = self.config.as_recorded();
+            let age = max_age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
             out.extend_from_slice(&age.to_le_bytes());
-            out.extend_from_slice(&self.config.max_len.unwrap_or(0).to_le_bytes());
+            out.extend_from_slice(&max_len.unwrap_or(0).to_le_bytes());
             let flags = (self.config.latest_by_key, NEWEST_BY_KEY);
             let by_subject = (self.config.by_subject, BY_SUBJECT);
             out.push([flags, by_subject].iter().filter(|flag| flag.0).map(|flag| flag.1).sum());

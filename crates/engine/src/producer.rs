@@ -76,7 +76,8 @@ impl Standings {
         let Some(standing) = known.filter(heard_of) else {
             return Ok(None);
         };
-        if stamp.sequence == standing.last + 1 {
+        let expected = standing.last.saturating_add(1);
+        if stamp.sequence == expected && stamp.sequence > standing.last {
             return Ok(None);
         }
         let repeated = standing
@@ -85,9 +86,7 @@ impl Standings {
             .find(|(sequence, offset, _)| *sequence == stamp.sequence && *offset >= oldest);
         match repeated {
             Some((_, offset, lsn)) => Ok(Some((*offset, *lsn))),
-            None => {
-                Err(Error::OutOfSequence { expected: standing.last + 1, actual: stamp.sequence })
-            }
+            None => Err(Error::OutOfSequence { expected, actual: stamp.sequence }),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! bytes go when segments are cleaned.
 
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use cairn_codec::RecordView;
@@ -29,6 +30,14 @@ pub struct Retained {
 /// Segments that one pass seals anew at most: it is meant to be short.
 const RESEALED_MAX: usize = 4;
 
+/// What of the events is kept, as it was when the topics were looked at.
+pub(crate) struct KeptEvents {
+    /// Every live partition's stream with the first event that is kept.
+    pub(crate) streams: HashMap<StreamId, u64>,
+    /// Events from here on may be those of topics that are not among these: dropping takes long.
+    until: Lsn,
+}
+
 impl TopicConfig {
     /// Whether any event of the topic may ever go.
     #[must_use]
@@ -54,14 +63,14 @@ impl Engine {
         meta.config.partitions = entry.meta.config.partitions;
         meta.config.compression = entry.meta.config.compression;
         meta.config.by_subject = entry.meta.config.by_subject;
-        let config = meta.config;
+        let config = meta.config.as_recorded();
         self.set_meta(meta, None)?;
         Ok(config)
     }
 
     /// Writes a topic's settings again.
     pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
         Ok(())
     }
@@ -86,26 +95,30 @@ impl Engine {
                 retained.trimmed_count += usize::from(trimmed);
             }
         }
-        let streams = self.event_streams()?;
-        let newest = self.newest_by_key(&entries)?;
-        let mut fate = |_: Lsn, record: &RecordView<'_>| {
-            if record.kind != RecordKind::EVENT {
+        retained.cleaned = self.clean_events(&self.kept_events()?, &entries)?;
+        // What is still sealed with an older data key, or not at all, little by little.
+        retained.resealed = self.log().reseal(RESEALED_MAX, None)?;
+        if entries.iter().any(|entry| entry.meta.config.has_retention()) {
+            retained.dropped = self.drop_segments(&self.kept_events()?)?;
+        }
+        Ok(retained)
+    }
+
+    /// Drops events that are not kept from complete segments.
+    fn clean_events(&self, kept: &KeptEvents, entries: &[Arc<TopicEntry>]) -> Result<Cleaned> {
+        let newest = self.newest_by_key(entries)?;
+        let mut fate = |lsn: Lsn, record: &RecordView<'_>| {
+            if record.kind != RecordKind::EVENT || lsn >= kept.until {
                 return Fate::Keep;
             }
-            let Some(begin) = streams.get(&record.stream) else { return Fate::Drop };
+            let Some(begin) = kept.streams.get(&record.stream) else { return Fate::Drop };
             let superseded = record.key.is_some_and(|key| {
                 let newest = newest.get(&record.stream).and_then(|keys| keys.get(key));
                 newest.is_some_and(|newest| record.sequence < *newest)
             });
             if record.sequence < *begin || superseded { Fate::Drop } else { Fate::Keep }
         };
-        retained.cleaned = self.log().clean(&mut fate, &CleanOptions::default())?;
-        // What is still sealed with an older data key, or not at all, little by little.
-        retained.resealed = self.log().reseal(RESEALED_MAX, None)?;
-        if entries.iter().any(|entry| entry.meta.config.has_retention()) {
-            retained.dropped = self.drop_segments(&streams)?;
-        }
-        Ok(retained)
+        Ok(self.log().clean(&mut fate, &CleanOptions::default())?)
     }
 
     /// Moves the beginning of a partition as its topic's settings ask for.
@@ -118,7 +131,7 @@ impl Engine {
 
     /// Moves the beginning of a partition.
     pub(crate) fn trim_to(&self, stream: StreamId, begin: Offset, mark: Mark) -> Result<()> {
-        let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
         let payload = encode_trimmed(stream, begin);
         self.append_system(&mut view, RecordKind::STREAM_TRIMMED, &payload, mark)?;
         Ok(())
@@ -159,8 +172,10 @@ impl Engine {
         Ok(begin)
     }
 
-    /// Every live partition's stream with the first event that is kept.
-    pub(crate) fn event_streams(&self) -> Result<HashMap<StreamId, u64>> {
+    /// The events of all live topics that are kept.
+    pub(crate) fn kept_events(&self) -> Result<KeptEvents> {
+        // Before the topics are looked at: one that comes later has no event before this.
+        let until = self.log().visible_end();
         let view = self.view();
         let mut streams = HashMap::new();
         for entry in view.topics.values() {
@@ -169,13 +184,13 @@ impl Engine {
                 streams.insert(stream, view.trimmed.get(&stream).copied().unwrap_or(0));
             }
         }
-        Ok(streams)
+        Ok(KeptEvents { streams, until })
     }
 
     /// For topics that keep the newest event of each key: its offset, by stream and key.
     fn newest_by_key(
         &self,
-        entries: &[std::sync::Arc<TopicEntry>],
+        entries: &[Arc<TopicEntry>],
     ) -> Result<HashMap<StreamId, HashMap<Bytes, u64>>> {
         let mut newest: HashMap<StreamId, HashMap<Bytes, u64>> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.meta.config.latest_by_key) {
@@ -206,25 +221,57 @@ impl Engine {
     /// # Errors
     /// As [`retain`](Self::retain).
     pub fn reclaim(&self) -> Result<Dropped> {
-        self.drop_segments(&self.event_streams()?)
+        self.drop_segments(&self.kept_events()?)
     }
 
     /// Drops segments before everything that is kept.
-    fn drop_segments(&self, streams: &HashMap<StreamId, u64>) -> Result<Dropped> {
-        let needed = self.first_needed(streams)?;
+    fn drop_segments(&self, kept: &KeptEvents) -> Result<Dropped> {
+        let needed = self.first_needed(kept)?;
         self.retain(&Retention { before: Some(needed), ..Retention::default() })
     }
 
     /// The first place in the log that a kept event, a readable key or a lease needs.
-    pub(crate) fn first_needed(&self, streams: &HashMap<StreamId, u64>) -> Result<Lsn> {
-        let mut needed = self.log().visible_end();
+    pub(crate) fn first_needed(&self, kept: &KeptEvents) -> Result<Lsn> {
+        let mut needed = kept.until;
         needed = self.keys().oldest_needed().map_or(needed, |lsn| needed.min(lsn));
-        for (stream, begin) in streams {
+        for (stream, begin) in &kept.streams {
             let mut scan = self.log().scan_stream(*stream, *begin);
             if let Some(record) = scan.next_record()? {
                 needed = needed.min(record.lsn);
             }
         }
         Ok(needed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NewEvent;
+    use cairn_segment::{Log, LogConfig};
+    use cairn_vfs::MemVfs;
+
+    #[test]
+    fn a_topic_that_comes_while_others_are_cleaned_loses_nothing() {
+        let config = LogConfig { segment_size: 64 << 10, background: false, ..Default::default() };
+        let log = Log::options().vfs(Arc::new(MemVfs::new())).config(config);
+        let engine = Engine::options().log(log).open().expect("opens");
+        let by_key = TopicConfig { latest_by_key: true, ..TopicConfig::default() };
+        engine.create_topic("state", by_key).expect("creates");
+        let entries: Vec<_> = engine.view().topics.values().cloned().collect();
+        let kept = engine.kept_events().expect("looks");
+
+        engine.create_topic("late", TopicConfig::default()).expect("creates");
+        for _ in 0..100 {
+            engine.append("late", NewEvent::text("x".repeat(2000))).expect("appends");
+        }
+        engine.log().roll().expect("rolls");
+        engine.append("state", NewEvent::text("1").with_key("k")).expect("appends");
+
+        let cleaned = engine.clean_events(&kept, &entries).expect("cleans");
+        assert_eq!(cleaned.dropped_count + cleaned.erased_count, 0);
+        engine.drop_segments(&kept).expect("drops");
+        let events: Vec<_> = engine.events("late", 0, 0).expect("there").collect();
+        assert_eq!(events.iter().filter(|event| event.is_ok()).count(), 100);
     }
 }

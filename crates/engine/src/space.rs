@@ -145,7 +145,7 @@ impl Engine {
     }
 
     fn count_owners(&self, segments: &[SegmentStats], report: &mut SpaceReport) -> Result<()> {
-        let kept = self.event_streams()?;
+        let kept = self.kept_events()?;
         let needed = self.first_needed(&kept)?;
         let owners = self.owners_by_stream()?;
         let mut counts = self.shared.space.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +166,7 @@ impl Engine {
                 sum.record_count += space.owned.record_count;
                 sum.data_len += space.owned.data_len;
                 if segment.is_complete && !goes_whole {
-                    let begin = kept.get(stream).copied();
+                    let begin = kept.streams.get(stream).copied();
                     report.reclaimable_len += self.droppable(segment, *stream, space, begin)?;
                 }
             }

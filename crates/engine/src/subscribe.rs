@@ -27,8 +27,8 @@ impl Engine {
     ) -> Result<Subscription> {
         let count = self.entry(topic)?.meta.config.partitions;
         let wanted = match partition {
-            Some(partition) => partition..partition + 1,
-            None => 0..count,
+            Some(partition) => partition..=partition,
+            None => 0..=count.saturating_sub(1),
         };
         let partitions =
             wanted.map(|number| self.events_from(topic, number, from)).collect::<Result<_>>()?;

@@ -17,6 +17,7 @@ use crate::metadata::{
     ProducerRegistered, TopicCreated, decode_applied, decode_dropped, decode_keyspace_dropped,
     decode_trimmed,
 };
+use crate::proof::dag::DAG_STREAM;
 use crate::subjects::{SUBJECT, SharedSubjects, ShredRecord};
 use crate::{Error, NewEvent, Result};
 
@@ -190,6 +191,20 @@ impl View {
             _ => {}
         }
         Some(())
+    }
+
+    /// The first of so many streams that nobody ever had.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] when there are not so many left: the last numbers are not for topics
+    /// and keyspaces.
+    pub(crate) fn fresh_streams(&self, count: u32) -> Result<StreamId> {
+        let found = u64::from(self.next_stream) + u64::from(count) - 1;
+        let limit = u64::from(DAG_STREAM.get()) - 1;
+        if found > limit {
+            return Err(Error::TooLarge { what: "number of a stream", found, limit });
+        }
+        Ok(StreamId::new(self.next_stream))
     }
 
     /// Whether a live topic or keyspace has this stream.

@@ -8,7 +8,7 @@ use cairn_engine::auth::{AuthOptions, Guarded, Service};
 use cairn_engine::{Engine, Error};
 use cairn_mvcc::{LeaseId, Put, Range};
 use cairn_segment::{Log, LogConfig};
-use cairn_types::KeyspaceName;
+use cairn_types::{KeyspaceName, Lsn};
 use cairn_vfs::{ManualClock, MemVfs, Vfs};
 use proptest::prelude::*;
 
@@ -77,6 +77,42 @@ fn a_watch_that_waits_ends_with_a_revocation_and_says_so() {
         auth.revoke_role(id, &role("role")).expect("revokes");
         denied(waiting.join().expect("ends"));
     });
+}
+
+/// A write is visible in the log before it is published, and publishing it wakes nobody.
+#[test]
+fn a_watch_that_waits_sees_what_was_visible_before_it_was_published() {
+    let (engine, _auth, _, ada) = world(&[on_keys(Actions::READ, "")]);
+    let keys = ada.keyspace("k").expect("there");
+    let stream = engine.keyspace("k").expect("there").stream();
+    let request = cairn_mvcc::WatchRequest::new(stream, Range::all());
+    let mut watch = keys.watch(request).expect("allowed");
+    let put = Put::new(stream, "a", "1");
+    let submitted = engine.keys().submit(&[], |planner| planner.put(&put)).expect("submits");
+    engine.log().sync().expect("syncs");
+    assert!(engine.revision() < submitted.revision);
+    std::thread::scope(|scope| {
+        let begin = std::time::Instant::now();
+        let waiting = scope.spawn(move || watch.next(Duration::from_secs(60)));
+        // Meanwhile it looks, finds nothing that it may show, and waits.
+        assert!(!engine.log().wait_for(Lsn::new(u64::MAX), Duration::from_millis(50)));
+        engine.keys().wait(&submitted).expect("waits");
+        let batch = waiting.join().expect("ends").expect("allowed").expect("comes");
+        assert_eq!(batch.revision, submitted.revision);
+        assert!(begin.elapsed() < Duration::from_secs(30), "not when its time was over");
+    });
+}
+
+#[test]
+fn keeping_a_part_of_what_is_there_takes_reading_it() {
+    let (engine, _auth, _, ada) = world(&[on_keys(Actions::WRITE, "a/")]);
+    let stream = engine.keyspace("k").expect("there").stream();
+    let keys = ada.keyspace("k").expect("there");
+    let put = || Put::new(stream, "a/1", "");
+    keys.put_with(put()).expect("allowed");
+    denied(keys.put_with(Put { prev_kv: true, ..put() }));
+    denied(keys.put_with(Put { ignore_value: true, ..put() }));
+    denied(keys.put_with(Put { ignore_lease: true, ..put() }));
 }
 
 #[derive(Debug, Clone)]

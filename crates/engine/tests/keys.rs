@@ -1,8 +1,11 @@
 //! Keyspaces, and keys with events in one commit.
 
+use cairn_engine::metadata::encode_keyspace_dropped;
+use cairn_engine::proof::dag::DAG_STREAM;
 use cairn_engine::{Engine, Error, NewEvent, TopicConfig};
-use cairn_mvcc::{LeaseId, Put, Range, RangeRequest, WatchRequest};
-use cairn_segment::{Log, LogConfig, Retention};
+use cairn_mvcc::{LeaseId, Options, Put, Range, RangeRequest, WatchRequest};
+use cairn_segment::{Draft, Log, LogConfig, RecordDraft, RecordKind, Retention};
+use cairn_types::StreamId;
 use cairn_vfs::{MemVfs, Vfs};
 use std::sync::Arc;
 
@@ -153,4 +156,49 @@ fn a_reader_beside_the_writer_sees_what_it_writes() {
     assert!(seen.put("a", "3").is_err(), "it only reads");
     let all = seen.range(&RangeRequest::new(seen.stream(), Range::all()).at(3)).expect("reads");
     assert_eq!(all.kvs[0].value, "2");
+}
+
+#[test]
+fn numbers_that_are_not_for_topics_and_keyspaces_are_given_to_none() {
+    let vfs = MemVfs::new();
+    let engine = open(&vfs);
+    // As if all numbers but one had been given away.
+    let mut draft = Draft::new();
+    let gone = encode_keyspace_dropped(StreamId::new(u32::MAX - 3));
+    let record = RecordDraft::new(RecordKind::STREAM_DROPPED, StreamId::SYSTEM);
+    draft.push(record, &gone).expect("fits");
+    engine.log().append(&draft).expect("appends");
+    drop(engine);
+    let engine = open(&vfs);
+    let two = TopicConfig { partitions: 2, ..TopicConfig::default() };
+    assert!(matches!(engine.create_topic("two", two), Err(Error::TooLarge { .. })));
+    engine.create_keyspace("last").expect("creates");
+    assert!(engine.keyspace("last").expect("there").stream() < DAG_STREAM);
+    let more = engine.create_topic("more", TopicConfig::default());
+    assert!(matches!(more, Err(Error::TooLarge { .. })));
+    assert!(matches!(engine.create_keyspace("more"), Err(Error::TooLarge { .. })));
+    engine.keyspace("last").expect("there").put("k", "v").expect("puts");
+    drop(engine);
+    let engine = open(&vfs);
+    assert!(engine.keyspace("last").expect("there").get("k").expect("reads").is_some());
+}
+
+#[test]
+fn a_transaction_attaches_leases_and_deletes_ranges() {
+    let options = Options { lease_ttl_min: 30, ..Options::default() };
+    let log = Log::options().vfs(Arc::new(MemVfs::new()));
+    let engine = Engine::options().log(log).keys(options).open().expect("opens");
+    engine.create_keyspace("k").expect("creates");
+    let keys = engine.keyspace("k").expect("there");
+    keys.put_all([("a/1", "x"), ("a/2", "x"), ("b", "x")]).expect("puts");
+    let lease = engine.grant_lease(1).expect("grants");
+    assert_eq!(lease.ttl, 30, "as the options say");
+    let committed = engine.transact(|tx| {
+        assert_eq!(tx.delete_range(&keys, Range::prefix("a/"))?, 2);
+        tx.put_with_lease(&keys, "c", "x", lease.id);
+        Ok(())
+    });
+    committed.expect("commits");
+    assert_eq!(keys.key_count().expect("counts"), 2);
+    assert_eq!(engine.keys().lease(lease.id).expect("there").keys.len(), 1);
 }

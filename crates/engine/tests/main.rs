@@ -275,3 +275,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_consumer_could_not_commit_is_not_forgotten() {
+    let engine = open(&MemVfs::new());
+    engine.create_topic("t", TopicConfig::default()).expect("creates");
+    engine.append("t", NewEvent::text("one")).expect("appends");
+    let mut consumer = engine.consumer("g", "t").expect("there");
+    assert_eq!(consumer.poll(10).expect("reads").len(), 1);
+    engine.drop_topic("t").expect("drops");
+    for _ in 0..2 {
+        assert!(matches!(consumer.commit(), Err(Error::NoTopic { .. })));
+    }
+}
+
+#[test]
+fn nobody_subscribes_to_a_partition_that_is_not_there() {
+    let engine = open(&MemVfs::new());
+    engine.create_topic("t", TopicConfig::default()).expect("creates");
+    for partition in [1, u32::MAX] {
+        let refused = engine.subscribe("t", Some(partition), From::Earliest);
+        assert!(matches!(refused, Err(Error::NoPartition { .. })), "{partition}");
+    }
+}

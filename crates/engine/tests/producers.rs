@@ -50,3 +50,14 @@ fn a_second_registration_fences_the_first() {
     assert_eq!(counts.iter().sum::<usize>(), 19);
     assert!(counts.iter().all(|count| *count >= 3), "in turn: {counts:?}");
 }
+
+#[test]
+fn nothing_follows_the_last_sequence_there_is() {
+    let engine = open(&MemVfs::new());
+    engine.create_topic("t", TopicConfig::default()).expect("creates");
+    let producer = engine.register_producer("importer").expect("registers");
+    let at = |sequence| producer.append_at("t", NewEvent::text("x"), sequence);
+    assert!(!at(u64::MAX).expect("any may be the first").duplicate);
+    assert!(at(u64::MAX).expect("is known").duplicate);
+    assert!(matches!(at(0), Err(Error::OutOfSequence { actual: 0, .. })));
+}

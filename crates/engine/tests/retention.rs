@@ -97,3 +97,16 @@ fn events_of_a_dropped_topic_leave_the_files() {
     let retained = engine.retain_topics().expect("retains");
     assert_eq!(retained.cleaned.dropped_count + retained.cleaned.erased_count, 2);
 }
+
+#[test]
+fn settings_below_the_smallest_unit_are_that_unit_and_the_same_when_given_again() {
+    let engine = open(&MemVfs::new(), &clock());
+    let max_age = Some(Duration::from_micros(700));
+    let config = TopicConfig { max_age, max_len: Some(0), ..TopicConfig::default() };
+    assert!(engine.create_topic("t", config).expect("creates"));
+    assert!(!engine.create_topic("t", config).expect("is there"));
+    let found = engine.topic_stats("t").expect("there").config;
+    assert_eq!((found.max_age, found.max_len), (Some(Duration::from_millis(1)), Some(1)));
+    let set = engine.set_retention("t", |config| config.max_age = Some(Duration::ZERO));
+    assert_eq!(set.expect("sets"), engine.topic_stats("t").expect("there").config);
+}

@@ -68,11 +68,11 @@ impl AuditLog {
 
     fn write(&self, engine: &Engine, event: &AuditEvent) -> Result<()> {
         let body = body_of(event, engine.revision()).to_string();
-        let new = || std::slice::from_ref(&NewEvent::json(body.clone()).at(event.at)).to_vec();
-        let pending = match engine.begin_append(AUDIT_TOPIC, &new(), None, None) {
+        let events = [NewEvent::json(body).at(event.at)];
+        let pending = match engine.begin_append(AUDIT_TOPIC, &events, None, None) {
             Err(Error::NoTopic { .. }) => {
                 engine.create_topic(AUDIT_TOPIC, TopicConfig::default())?;
-                engine.begin_append(AUDIT_TOPIC, &new(), None, None)?
+                engine.begin_append(AUDIT_TOPIC, &events, None, None)?
             }
             pending => pending?,
         };

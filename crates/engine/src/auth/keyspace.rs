@@ -82,7 +82,8 @@ impl GuardedKeyspace {
         self.guarded.admit_key(Action::Write, self.name(), &key, write)
     }
 
-    /// Writes a key with options; needs `Write`, and `Read` to be shown the version before.
+    /// Writes a key with options; needs `Write`, and `Read` to be shown the version before or to
+    /// keep its value or lease.
     ///
     /// # Errors
     /// [`Denied`](crate::Error::Denied), and as [`Keyspace::put_with`].
@@ -92,7 +93,7 @@ impl GuardedKeyspace {
         self.guarded.admit_all(&asked, || self.keyspace.put_with(put))
     }
 
-    /// Writes many keys in one revision; needs `Write` on each.
+    /// Writes many keys in one revision, and returns it; needs `Write` on each.
     ///
     /// # Errors
     /// [`Denied`](crate::Error::Denied), and as [`Keyspace::put_all`]; nothing was written then.
@@ -153,6 +154,9 @@ impl GuardedKeyspace {
     }
 }
 
+/// Between two looks at what is in the log and not shown to readers yet.
+const PUBLISHED_SOON: Duration = Duration::from_micros(200);
+
 /// A watch that ends when its principal may no longer read.
 #[derive(Debug)]
 pub struct GuardedWatcher {
@@ -184,10 +188,14 @@ impl GuardedWatcher {
                 return Ok(Some(batch));
             }
             let left = timeout.saturating_sub(clock.monotonic().saturating_sub(start));
-            // Nobody is admitted while waiting, so that a change of permissions need not wait.
-            if left.is_zero() || !self.guarded.engine().log().wait_for(seen, left) {
-                return self.try_next();
+            if left.is_zero() {
+                return Ok(None);
             }
+            // As in `Watcher::next`: what is visible but not published yet wakes nobody.
+            let behind = self.watcher.position() < seen;
+            let wait = if behind { left.min(PUBLISHED_SOON) } else { left };
+            // Nobody is admitted while waiting, so that a change of permissions need not wait.
+            let _look_either_way = self.guarded.engine().log().wait_for(seen, wait);
         }
     }
 }

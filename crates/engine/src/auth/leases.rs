@@ -10,7 +10,7 @@ use super::{Guarded, requests};
 use crate::Result;
 
 impl Guarded {
-    /// Grants a lease of so many seconds for keys of a range; needs `Write` on all of it. What is
+    /// Grants a lease of `ttl` seconds for keys of a range; needs `Write` on all of it. What is
     /// attached to it later is checked by the put.
     ///
     /// # Errors
@@ -29,8 +29,8 @@ impl Guarded {
         self.admit_all(&asked, || Ok(self.engine().keys().lease_keep_alive(id)?))
     }
 
-    /// Ends a lease and deletes its keys; needs `Write` on every one of them. Returns the
-    /// revision.
+    /// Ends a lease and deletes its keys; needs `Write` on every one of them. Returns how many
+    /// keys that were.
     ///
     /// # Errors
     /// [`Denied`](crate::Error::Denied); as [`Store::lease_revoke`](cairn_mvcc::Store::lease_revoke).

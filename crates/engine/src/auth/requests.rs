@@ -35,10 +35,11 @@ pub fn range(keyspace: &KeyspaceName, range: &Range) -> Result<Resource> {
     Ok(Resource::Keys(keyspace.clone(), keys?))
 }
 
-/// What a put asks for: showing or keeping the old value is reading it.
+/// What a put asks for: showing the old version is reading it, and so is keeping a part of it,
+/// which is refused when there is none.
 pub(super) fn put(keyspace: &KeyspaceName, put: &Put, asked: &mut Asked) -> Result<()> {
     let resource = key(keyspace, &put.key)?;
-    if put.prev_kv {
+    if put.prev_kv || put.ignore_value || put.ignore_lease {
         asked.push((Action::Read, resource.clone()));
     }
     asked.push((Action::Write, resource));

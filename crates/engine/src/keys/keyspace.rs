@@ -107,7 +107,7 @@ impl Keyspace {
         Ok(self.engine.keys().put(Put { space: self.stream, ..put })?)
     }
 
-    /// Writes many keys in one revision.
+    /// Writes many keys in one revision, and returns it.
     ///
     /// # Errors
     /// [`DuplicateKey`](cairn_mvcc::Error::DuplicateKey) for a key that comes twice; the log's.

@@ -2,7 +2,7 @@
 //! the log, or not at all.
 
 use bytes::Bytes;
-use cairn_mvcc::{Isolation, KeyValue, Range};
+use cairn_mvcc::{Isolation, KeyValue, LeaseId, Range};
 use cairn_segment::{RecordDraft, RecordKind};
 use cairn_types::{EventId, Lsn, Offset, Partition, StreamId, Topic};
 
@@ -117,9 +117,28 @@ impl Transaction {
         self.keys.put(keyspace.stream(), key, value);
     }
 
+    /// Writes a key and attaches a lease.
+    pub fn put_with_lease(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+        lease: LeaseId,
+    ) {
+        self.keys.put_with_lease(keyspace.stream(), key, value, lease);
+    }
+
     /// Deletes a key.
     pub fn delete(&mut self, keyspace: &Keyspace, key: impl Into<Bytes>) {
         self.keys.delete(keyspace.stream(), key);
+    }
+
+    /// Deletes every key of a range as it is seen now; how many.
+    ///
+    /// # Errors
+    /// As [`range`](Self::range).
+    pub fn delete_range(&mut self, keyspace: &Keyspace, range: Range) -> Result<usize> {
+        Ok(self.keys.delete_range(keyspace.stream(), range)?)
     }
 
     /// Appends an event in the same batch. An event with an id of its own is not looked up
