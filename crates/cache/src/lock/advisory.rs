@@ -68,7 +68,8 @@ fn is_owner(entries: &mut dyn ScriptKeys, keys: &[Bytes], args: &[Bytes]) -> boo
     entries.get(key(keys)).is_some_and(|owner| owner == argument(args, 0))
 }
 
-/// A lock in a cache, as advice: see the [module](self) for what it does not do.
+/// A lock in a cache, as advice: see the [module](self) for what it does not do. Dropping it does
+/// not give it back: it then ends with its time.
 ///
 /// ```
 /// use cairn_cache::backend::MemoryCache;
