@@ -26,7 +26,7 @@ use crate::figures::{CacheStats, Figures};
 use crate::flight::{self, Flights, Found, Role};
 use crate::{Error, Result};
 
-pub(crate) use head::namespace_prefix;
+pub(crate) use head::{escape, namespace_prefix};
 pub use options::{HybridOptions, Misses};
 pub use reader::{CacheReader, Known, Lookup};
 

@@ -106,7 +106,7 @@ impl AdvisoryLock {
     ) -> Result<Option<Self>> {
         // As text, which every protocol carries.
         let owner = format!("{:016x}{:016x}", OsRng.next_u64(), OsRng.next_u64());
-        let key = format!("cairn:advisory-lock:{name}").into();
+        let key = format!("cairn-advisory-lock:{name}").into();
         let lock = Self { cache, key, owner: owner.into(), ttl };
         Ok(lock.run(&TAKE).await?.then_some(lock))
     }
