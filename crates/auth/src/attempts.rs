@@ -23,11 +23,12 @@ const SETS_MAX: usize = 1 << 17;
 /// How many failures are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptLimit {
-    /// Failures in a row before anything is refused.
+    /// Failures in a row before anything is refused; 0 counts as 1.
     pub burst: u32,
     /// How long it takes until one more is allowed.
     pub refill: Duration,
-    /// How many accounts or addresses are remembered; rounded up to whole sets.
+    /// How many accounts or addresses are remembered; rounded up to sets of eight, at most
+    /// 1,048,576. Their memory, 32 bytes each, is taken at once.
     pub remembered: usize,
 }
 

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("not authenticated")]
     Unauthenticated,
     /// Too many failed logins of this account or from this address, whether or not it exists.
-    #[error("too many attempts, try again in {} s", .retry_after.as_secs().max(1))]
+    #[error("too many attempts, try again in {} s", .retry_after.as_millis().div_ceil(1000).max(1))]
     Throttled {
         /// When the next attempt will be looked at.
         retry_after: Duration,
@@ -135,6 +135,20 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict => Self::Conflict { what: "a record" },
             StoreError::Failed(source) => Self::Store(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_as_long_as_told_has_waited_long_enough() {
+        for (millis, told) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (29_500, 30)] {
+            let retry_after = Duration::from_millis(millis);
+            let text = Error::Throttled { retry_after }.to_string();
+            assert!(text.ends_with(&format!(" in {told} s")), "{millis}: {text}");
         }
     }
 }

@@ -51,7 +51,7 @@ pub trait SecretHasher: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Error::Invalid`] when the string is malformed or its parameters are outside the caps;
-    /// no work is done then.
+    /// no work is done then. [`Error::Busy`] without memory.
     fn verify(&self, password: &Secret, stored: &str) -> Result<Verdict>;
 
     /// Whether [`verify`](Self::verify) could work with this string.

@@ -73,12 +73,12 @@ pub struct AuthConfig {
     pub session_idle: Duration,
     /// A session ends after so long, whatever happens.
     pub session_lifetime: Duration,
-    /// Most sessions of a user; a new one ends the one unused for longest.
+    /// Most sessions of a user, 1 to 1,024; a new one ends the one unused for longest.
     pub sessions_max: usize,
     /// How coarse the times of last use are: a use is written down when the last one that was
     /// is older. At most a quarter of the idle time is used for sessions.
     pub last_used_step: Duration,
-    /// Most API keys of a user, dead ones that were not swept included.
+    /// Most API keys of a user, 1 to 1,024, dead ones that were not swept included.
     pub api_keys_max: usize,
     /// How long revoked and expired API keys stay listed before a sweep takes them.
     pub keep_dead_keys: Duration,
@@ -86,7 +86,7 @@ pub struct AuthConfig {
     pub account_limit: AttemptLimit,
     /// Failed logins from one address.
     pub address_limit: AttemptLimit,
-    /// Passwords hashed at once; each takes 64 MiB with the default costs.
+    /// Passwords hashed at once, at least one; each takes 64 MiB with the default costs.
     pub hashes_max: usize,
     /// Callers that may wait for one of those places.
     pub hashes_waiting_max: usize,
@@ -152,8 +152,9 @@ impl<S: KvStore> AuthService<S> {
     /// Computes one password hash.
     ///
     /// # Errors
-    /// [`Error::WeakKey`], [`Error::KeyUnavailable`] from the provider; [`Error::Decrypt`] when
-    /// it gives another master key than the store's.
+    /// [`Error::Invalid`] for settings that cannot be; [`Error::WeakKey`],
+    /// [`Error::KeyUnavailable`] from the provider; [`Error::Decrypt`] when it gives another
+    /// master key than the store's; when the store fails or what is in it is damaged.
     pub fn open(
         store: S,
         provider: &dyn KeyProvider,

@@ -65,6 +65,11 @@ pub struct Change {
 }
 
 /// A cache. Calls may be made from any task; each is bounded in time by the backend itself.
+///
+/// # Errors
+/// Every call can bring [`Error::TooLarge`](crate::Error::TooLarge) for what is over the limits of
+/// [this module](self), and what a connection can: `Connect`, `Timeout`, `Protocol`, `Refused`,
+/// `Denied`. After `Timeout` it is not known whether it was done.
 pub trait CacheBackend: Send + Sync + Debug {
     /// What it is, without secrets: `memory`, `redis at host:port`.
     fn describe(&self) -> String;

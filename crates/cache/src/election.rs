@@ -146,6 +146,7 @@ impl Observer {
 
 /// The leadership of one election. Dropping it resigns.
 #[derive(Debug)]
+#[must_use = "dropping a leadership resigns"]
 pub struct Leadership(Place);
 
 impl Leadership {

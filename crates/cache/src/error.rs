@@ -66,12 +66,6 @@ pub enum Error {
         /// What it said, shortened.
         message: String,
     },
-    /// The cache is not asked at the moment, since it failed a short time ago.
-    #[error("the cache is left alone for {left:?}, since it failed just now")]
-    Resting {
-        /// For how long still.
-        left: Duration,
-    },
     /// What the cache knows is older than the reader allows, or nobody keeps it up to date.
     #[error("the cache was last brought up to date {age:?} ago, over the bound of {bound:?}")]
     TooOld {
@@ -80,9 +74,6 @@ pub enum Error {
         /// The reader's bound.
         bound: Duration,
     },
-    /// Closed.
-    #[error("the cache is closed")]
-    Closed,
     /// Something given that cannot be.
     #[error("invalid {what}: {reason}")]
     Invalid {
@@ -143,8 +134,8 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::Unsupported { .. } => ErrorKind::Unsupported,
-            Self::Timeout { .. } | Self::Resting { .. } | Self::TooOld { .. } => ErrorKind::Busy,
-            Self::Connect { .. } | Self::Protocol { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Timeout { .. } | Self::TooOld { .. } => ErrorKind::Busy,
+            Self::Connect { .. } | Self::Protocol { .. } => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::LockTimeout { .. } => ErrorKind::Busy,

@@ -11,6 +11,7 @@ use cairndb::keys::{self, Planner, RangeRequest};
 use cairndb::types::StreamId;
 
 use crate::lock::deadline::Deadline;
+use crate::lock::end_what_is_over;
 use crate::lock::name::QueueName;
 use crate::{Error, Result};
 
@@ -54,7 +55,7 @@ impl Fence {
         &self,
         body: impl FnOnce(&mut Planner<'_>) -> keys::Result<T>,
     ) -> Result<T> {
-        self.end_what_is_over()?;
+        end_what_is_over(&self.engine)?;
         let clock = self.engine.log().clock();
         let written = self.engine.keys().write(|planner| {
             // Looked at here, not before: the caller may have waited long for the write lock.
@@ -113,16 +114,9 @@ impl Fence {
 
     /// Ends leases whose time is over, and says whether ours can still be there.
     fn is_alive(&self) -> cairndb::engine::Result<bool> {
-        self.end_what_is_over()?;
+        end_what_is_over(&self.engine)?;
         let now = self.engine.log().clock().monotonic();
         Ok(self.deadline.as_ref().is_none_or(|deadline| !deadline.remaining(now).is_zero()))
-    }
-
-    fn end_what_is_over(&self) -> cairndb::engine::Result<()> {
-        if !self.engine.keys().expired_leases().is_empty() {
-            self.engine.maintain()?;
-        }
-        Ok(())
     }
 
     fn first_request(&self) -> RangeRequest {
@@ -162,6 +156,7 @@ impl TokenGate {
     }
 
     /// Whether the bearer of this token may pass: nobody with a greater one has.
+    #[must_use = "a gate that nobody looks at keeps nobody out"]
     pub fn admit(&self, token: u64) -> bool {
         self.0.fetch_max(token, Ordering::AcqRel) <= token
     }

@@ -26,7 +26,7 @@ use crate::figures::{CacheStats, Figures};
 use crate::flight::{self, Flights, Found, Role};
 use crate::{Error, Result};
 
-pub(crate) use head::namespace_prefix;
+pub(crate) use head::{escape, namespace_prefix};
 pub use options::{HybridOptions, Misses};
 pub use reader::{CacheReader, Known, Lookup};
 
@@ -378,10 +378,10 @@ async fn may_block<T: Send + 'static>(
 /// Removes everything that stores of a namespace have put into a backend; how many entries.
 ///
 /// # Errors
-/// The backend's.
+/// [`Error::Invalid`] for an empty name; the backend's.
 pub async fn flush_namespace(backend: &dyn CacheBackend, namespace: &str) -> Result<u64> {
     if namespace.is_empty() {
-        return Err(Error::InvalidUrl { reason: "the namespace has no name".to_owned() });
+        return Err(Error::Invalid { what: "namespace", reason: "it is empty".to_owned() });
     }
     backend.flush(namespace_prefix(namespace).as_bytes()).await
 }

@@ -78,6 +78,7 @@ impl Rate {
 
 /// What a limiter answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a limit that nobody looks at limits nothing"]
 pub struct Decision {
     /// Whether it may be done now; the allowance was taken then.
     pub allowed: bool,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_cache::backend::{CacheBackend, MemoryCache, MemoryConfig};
-use cairn_cache::{AdvisoryLock, Rate, RateLimiter, SharedRateLimiter};
+use cairn_cache::{AdvisoryLock, Rate, RateLimiter, SharedRateLimiter, flush_namespace};
 use cairndb::vfs::ManualClock;
 use proptest::prelude::*;
 
@@ -37,6 +37,22 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn limiters_and_namespaces_with_like_names_share_nothing() {
+    runtime().block_on(async {
+        let cache = cache(&Arc::default());
+        let rate = Rate::new(1, Duration::from_secs(3600)).expect("a rate");
+        let limiter = |name| SharedRateLimiter::new(rate, cache.clone(), name);
+        let (login, by_address) = (limiter("login"), limiter("login:ip"));
+        assert!(login.check(b"ip:7").await.expect("in process").allowed);
+        assert!(by_address.check(b"7").await.expect("in process").allowed, "another limiter");
+        for namespace in ["rate", "login", "advisory-lock"] {
+            assert_eq!(flush_namespace(&*cache, namespace).await.expect("in process"), 0);
+        }
+        assert!(!login.check(b"ip:7").await.expect("in process").allowed, "nothing was flushed");
+    });
 }
 
 #[test]

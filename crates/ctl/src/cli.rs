@@ -107,7 +107,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Topics>,
     },
-    /// Apply retention and end leases whose time is over.
+    /// Apply retention, clean the log, and end leases whose time is over.
     Maintain {
         /// Also drop old segments that no event, key or lease needs any more.
         #[arg(long)]

@@ -134,6 +134,27 @@ fn the_audit_is_filtered_and_followed_and_tells_no_secret() {
 }
 
 #[test]
+fn a_command_with_an_api_key_leaves_no_refusal_in_the_audit() {
+    let (desk, root) = Desk::enabled();
+    let key = stdout(&desk.run(Some(&root), &["apikey", "create", "root"])).trim().to_owned();
+    stdout(&desk.run(Some(&key), &["put", "a/1", "two"]));
+    assert_eq!(stdout(&desk.run(Some(&root), &["audit", "--refused"])), "");
+}
+
+#[test]
+fn a_user_with_metadata_is_one_value_of_json() {
+    let desk = Desk::new();
+    let file = desk.path("metadata");
+    std::fs::write(&file, "born\n1815").expect("writes");
+    stdout(&desk.run(None, &["user", "create", "ada", "--metadata-file", &file]));
+    let shown = stdout(&desk.run(None, &["user", "show", "ada", "--metadata", "--json"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("one value");
+    assert_eq!((&shown["name"], &shown["metadata"]), (&"ada".into(), &"born\n1815".into()));
+    let shown = stdout(&desk.run(None, &["user", "show", "ada", "--json"]));
+    assert!(!shown.contains("1815"), "{shown}");
+}
+
+#[test]
 fn a_wrong_or_missing_master_key_opens_nothing_and_changes_nothing() {
     let (desk, root) = Desk::enabled();
     let before = files(desk.dir.path());
@@ -200,6 +221,13 @@ fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
     assert_eq!(stdout(&with(&["get", CANARY])).trim(), CANARY);
     let backup = desk.path("backup");
     stdout(&with(&["backup", &backup]));
+    let (snapshot, again, linked) = (desk.path("snapshot"), desk.path("again"), desk.path("linked"));
+    stdout(&with(&["snapshot", "export", &snapshot]));
+    stdout(&with(&["snapshot", "import", &snapshot, "--data", &again]));
+    stdout(&with(&["snapshot", "link", &linked]));
+    for copy in [&again, &linked] {
+        assert_eq!(stdout(&with(&["get", CANARY, "--data", copy])).trim(), CANARY);
+    }
     for (path, bytes) in files(desk.dir.path()) {
         let seen = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
         assert!(!seen, "the canary is in {}", path.display());

@@ -38,6 +38,12 @@ fn a_graph_is_imported_walked_read_as_it_was_and_checked() {
         stdout(&run(&["graph", "neighbors", "A", "--hops", "2", "--rev", &before])).lines().count(),
         2
     );
+    let some = run(&["graph", "neighbors", "A", "--limit", "1", "--rev", &before]);
+    assert!(String::from_utf8_lossy(&some.stderr).contains("there is more"));
+    assert_eq!(stdout(&some).lines().count(), 1);
+    let all = run(&["graph", "neighbours", "A", "--limit", "2", "--rev", &before]);
+    assert!(all.stderr.is_empty(), "{}", String::from_utf8_lossy(&all.stderr));
+    assert_eq!(stdout(&all).lines().count(), 2);
     stdout(&run(&["graph", "add-vertex", "D", "--label", "new", "--prop", "n=4"]));
     stdout(&run(&["graph", "add-edge", "A", "D", "--label", "to", "--prop", "km=2"]));
     assert_eq!(run(&["graph", "add-edge", "A", "nowhere"]).status.code(), Some(1));

@@ -1,6 +1,6 @@
 //! A graph as it was: every revision can be read, walked and searched.
 
-use cairn_graph::{Edge, Edit, ExpandOptions, Graph, PathOptions, Vertex, VertexId};
+use cairn_graph::{Edge, OnDelete, ExpandOptions, Graph, PathOptions, Vertex, VertexId};
 use cairndb::prelude::*;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -28,7 +28,7 @@ pub fn run() -> Outcome {
     let [bern, olten, basel] = stations;
     rail.remove_edge(direct)?;
     let without = rail.engine().revision();
-    rail.remove_vertex(olten, Edit::CASCADE)?;
+    rail.remove_vertex(olten, OnDelete::CASCADE)?;
 
     let options = PathOptions::default();
     let then = rail.at(opened.revision)?;

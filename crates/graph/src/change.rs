@@ -15,14 +15,14 @@ use crate::{Direction, Edge, EdgeId, Label, Neighbour, Result, Vertex, VertexId}
 
 /// What to do with the edges of a vertex that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit {
+pub enum OnDelete {
     /// Refuse while there are any.
     Refuse,
     /// Delete them too, if there are at most this many.
     Cascade(usize),
 }
 
-impl Edit {
+impl OnDelete {
     /// Deletes up to 100,000 edges with a vertex.
     pub const CASCADE: Self = Self::Cascade(100_000);
 }

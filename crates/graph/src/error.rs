@@ -110,7 +110,7 @@ impl From<cairndb::keys::Error> for Error {
 }
 
 impl Error {
-    /// What the caller can do about it.
+    /// What the caller can do about it. `Denied` means: do not believe this, whoever brings it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -123,7 +123,9 @@ impl Error {
             }
             Self::Limit { .. } | Self::Invalid { .. } | Self::Row { .. } => ErrorKind::Invalid,
             Self::Input(_) => ErrorKind::Unavailable,
-            Self::Damaged { .. } | Self::Refused(_) | Self::Proof(_) => ErrorKind::Corrupt,
+            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Refused(_) => ErrorKind::Denied,
+            Self::Proof(error) => error.kind(),
             Self::Engine(error) => error.kind(),
         }
     }

@@ -130,11 +130,14 @@ impl Feed {
     /// # Errors
     /// As [`try_next`](Self::try_next).
     pub fn next(&mut self, timeout: Duration) -> Result<Option<ChangeBatch>> {
-        while let Some(batch) = self.watcher.next(timeout).map_err(Error::from)? {
+        let clock = self.graph.engine().log().clock().clone();
+        let (start, mut left) = (clock.monotonic(), timeout);
+        while let Some(batch) = self.watcher.next(left).map_err(Error::from)? {
             let batch = self.typed(&batch)?;
             if !batch.changes.is_empty() {
                 return Ok(Some(batch));
             }
+            left = timeout.saturating_sub(clock.monotonic().saturating_sub(start));
         }
         Ok(None)
     }

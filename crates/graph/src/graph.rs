@@ -2,7 +2,7 @@
 
 use cairndb::prelude::{Engine, Isolation, Keyspace, Transaction};
 
-use crate::change::{Edit, GraphTx};
+use crate::change::{OnDelete, GraphTx};
 use crate::index::Target;
 use crate::view::View;
 use crate::{Edge, EdgeId, Error, Properties, Result, Vertex, VertexId, id};
@@ -205,8 +205,8 @@ impl Graph {
     ///
     /// # Errors
     /// As [`GraphTx::remove_vertex`].
-    pub fn remove_vertex(&self, id: VertexId, edit: Edit) -> Result<Written<usize>> {
-        self.transact(|tx| tx.remove_vertex(id, edit))
+    pub fn remove_vertex(&self, id: VertexId, on_delete: OnDelete) -> Result<Written<usize>> {
+        self.transact(|tx| tx.remove_vertex(id, on_delete))
     }
 
     /// Adds an edge; the revision.

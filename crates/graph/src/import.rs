@@ -18,9 +18,9 @@ use crate::{Edge, EdgeId, Error, Graph, Label, Properties, Result, Vertex, Verte
 /// How to import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// Vertices, or edges with ids of their own, in one commit.
+    /// Vertices, or edges with ids of their own, in one commit; 0 counts as 1.
     pub batch: usize,
-    /// Most edges in one window, which is one commit: the more of them share an end, the fewer
+    /// Most edges in one window, which is one commit (0 counts as 1): the more of them share an end, the fewer
     /// keys they need. While a window of a million edges with one number each was committed,
     /// memory grew by 545 bytes an edge, 255 of which the index keeps until tables have them.
     pub window: usize,
@@ -144,7 +144,7 @@ impl Graph {
         while let Some(row) = reader.next_row()? {
             header.check(&row)?;
             let edge = columns.edge(&header, &row)?;
-            loader.push_row(row.line, edge)?;
+            loader.push(row.line, edge)?;
             if loader.report.commit_count != committed {
                 committed = loader.report.commit_count;
                 progress(loader.progress(reader.read_len()));
@@ -194,15 +194,11 @@ pub struct EdgeLoader<'a> {
 }
 
 impl EdgeLoader<'_> {
-    /// Adds an edge. `row` names it in errors.
+    /// Adds an edge, and commits a window that is full. `line` names the edge in errors.
     ///
     /// # Errors
     /// As [`Graph::import_edges`].
-    pub fn push(&mut self, row: u64, edge: NewEdge) -> Result<()> {
-        self.push_row(row, edge)
-    }
-
-    fn push_row(&mut self, line: u64, edge: NewEdge) -> Result<()> {
+    pub fn push(&mut self, line: u64, edge: NewEdge) -> Result<()> {
         let NewEdge { id, src, dst, label, props } = edge;
         let record = encode_edge(&props).map_err(|error| at_line(line, error))?;
         match id {

@@ -10,9 +10,9 @@ pub const LABELS_MAX: usize = 32;
 pub const PROPERTY_NAME_LEN_MAX: usize = 255;
 /// Most properties of one vertex or edge.
 pub const PROPERTIES_MAX: usize = 256;
-/// Longest text or bytes of one property.
+/// Longest text or bytes of one property, in bytes.
 pub const VALUE_LEN_MAX: usize = 64 << 10;
-/// Longest record: labels and properties of one vertex or edge.
+/// Longest record in bytes: labels and properties of one vertex or edge.
 pub const RECORD_LEN_MAX: usize = 1 << 20;
 /// Bytes of a text or of bytes that an index keeps; longer ones are compared in the record.
 pub const INDEXED_LEN_MAX: usize = 512;
@@ -22,11 +22,11 @@ pub const INDEXES_MAX: usize = 64;
 pub const CHUNK_EDGES_MAX: usize = 64;
 /// A chunk is ended when it has this many bytes.
 pub const CHUNK_LEN_SOFT: usize = 16 << 10;
-/// Longest chunk: the last edge may pass the soft bound.
+/// Longest chunk in bytes: the last edge may pass the soft bound.
 pub const CHUNK_LEN_MAX: usize = CHUNK_LEN_SOFT + RECORD_LEN_MAX + 64;
 /// Edges that one block of places describes.
 pub const BLOCK_EDGES: u32 = 128;
-/// Longest line of an imported file, in bytes.
+/// Longest row of an imported file in bytes, which may span lines.
 pub const CSV_RECORD_LEN_MAX: usize = 4 << 20;
 /// Most columns of an imported file.
 pub const CSV_COLUMNS_MAX: usize = 1024;

@@ -49,14 +49,15 @@ type Trail = HashMap<VertexId, Option<(EdgeId, VertexId)>>;
 /// One of two searches that go towards each other.
 struct Half {
     trail: Trail,
-    edge: Vec<VertexId>,
+    /// What was reached last, to go on from.
+    frontier: Vec<VertexId>,
     direction: Direction,
     depth: usize,
 }
 
 impl Half {
     fn new(start: VertexId, direction: Direction) -> Self {
-        Self { trail: Trail::from([(start, None)]), edge: vec![start], direction, depth: 0 }
+        Self { trail: Trail::from([(start, None)]), frontier: vec![start], direction, depth: 0 }
     }
 
     /// Goes one hop further; gives a vertex that the other search has been at, if one is met.
@@ -70,7 +71,7 @@ impl Half {
         let mut met = None;
         let mut next = Vec::new();
         let seen = other.trail.len();
-        for near in std::mem::take(&mut self.edge) {
+        for near in std::mem::take(&mut self.frontier) {
             let trail = &mut self.trail;
             walk_neighbours(source, near, self.direction, &options.labels, &mut |found, _| {
                 if trail.contains_key(&found.vertex) {
@@ -89,7 +90,7 @@ impl Half {
                 break;
             }
         }
-        self.edge = next;
+        self.frontier = next;
         Ok(met)
     }
 }
@@ -102,7 +103,7 @@ fn visit(count: usize, options: &PathOptions) -> Result<()> {
     Ok(())
 }
 
-/// Breadth first from both ends: the smaller edge goes on. A hop is finished by one side before
+/// Breadth first from both ends: the smaller frontier goes on. A hop is finished by one side before
 /// the other goes on, so the first vertex that both have seen is on a path with the fewest edges.
 pub(crate) fn shortest(
     source: &mut impl Source,
@@ -114,11 +115,11 @@ pub(crate) fn shortest(
     let mut behind = Half::new(to, options.direction.reversed());
     let mut met = (from == to).then_some(from);
     while met.is_none() {
-        let is_over = ahead.edge.is_empty() || behind.edge.is_empty();
+        let is_over = ahead.frontier.is_empty() || behind.frontier.is_empty();
         if is_over || ahead.depth + behind.depth >= options.depth_max {
             return Ok(None);
         }
-        met = if ahead.edge.len() <= behind.edge.len() {
+        met = if ahead.frontier.len() <= behind.frontier.len() {
             ahead.step(source, &behind, options)?
         } else {
             behind.step(source, &ahead, options)?

@@ -177,7 +177,8 @@ impl Value {
         }
     }
 
-    /// As JSON; bytes become base64.
+    /// As JSON; bytes become `{"base64": ..}`, and an infinite number, which JSON has no word for,
+    /// null.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         use base64::Engine as _;

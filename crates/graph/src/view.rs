@@ -75,7 +75,8 @@ impl View {
         expand(&mut self.source(), from, options)
     }
 
-    /// A path with the fewest edges; `None` when there is none within the limits of depth.
+    /// A path with the fewest edges; `None` when there is none of at most
+    /// [`depth_max`](PathOptions::depth_max) edges.
     ///
     /// # Errors
     /// [`Error::NoVertex`]; [`Error::Limit`] when more vertices would have to be visited than
@@ -147,8 +148,8 @@ impl View {
     }
 
     /// At most `limit` vertices of a label whose property lies between two values, in the order
-    /// of the values. Values of different types are ordered by type; give both bounds to stay
-    /// within one.
+    /// of the values; texts and bytes of which the first 512 bytes are the same may be in any
+    /// order. Values of different types are ordered by type; give both bounds to stay within one.
     ///
     /// # Errors
     /// As [`vertices_where`](Self::vertices_where).

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cairn_graph::{Edge, Edit, Error, Graph, ImportOptions, Label, NewEdge, Target, Value, Vertex};
+use cairn_graph::{Edge, OnDelete, Error, Graph, ImportOptions, Label, NewEdge, Target, Value, Vertex};
 use cairndb::prelude::*;
 use cairndb::vfs::{SeededRng, SimConfig, SimVfs};
 
@@ -36,7 +36,7 @@ fn change(graph: &Graph, rng: &SeededRng) -> Result<(), Error> {
             graph.update_vertex(&Vertex::new(id(below(8))).label("b")?.prop("n", number))?;
         }
         3 => {
-            graph.remove_vertex(id(below(8)), Edit::CASCADE)?;
+            graph.remove_vertex(id(below(8)), OnDelete::CASCADE)?;
         }
         4 | 5 => {
             let new = Edge::new(graph.fresh_edge_id(), id(below(8)), id(below(8)), "e")?;

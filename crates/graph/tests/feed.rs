@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_graph::{Edge, Edit, Error, Vertex};
+use cairn_graph::{Edge, OnDelete, Error, Vertex};
 
 use crate::{graph_of, id};
 
@@ -22,7 +22,7 @@ fn changes_of_one_commit_come_together_as_typed_json() {
     assert_eq!(batch["changes"][0]["vertex"]["props"]["n"], 1);
     assert_eq!(batch["changes"][1]["change"], "edge_created");
     assert_eq!(batch["changes"][1]["edge"]["id"], edge.to_string());
-    graph.remove_vertex(id(1), Edit::CASCADE).expect("removes");
+    graph.remove_vertex(id(1), OnDelete::CASCADE).expect("removes");
     let batch = feed.try_next().expect("reads").expect("a change").to_json();
     assert_eq!(batch["changes"][0]["change"], "vertex_deleted");
     assert_eq!(batch["changes"][1]["change"], "edge_deleted");

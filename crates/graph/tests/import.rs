@@ -2,7 +2,7 @@
 
 use cairn_graph::csv::CsvReader;
 use cairn_graph::{
-    Direction, EdgeColumns, Edit, Error, Graph, ImportOptions, Label, NewEdge, NodeColumns,
+    Direction, EdgeColumns, OnDelete, Error, Graph, ImportOptions, Label, NewEdge, NodeColumns,
     Properties, StorageKey, Value, VertexId,
 };
 
@@ -174,7 +174,7 @@ fn a_block_goes_with_the_last_of_its_packed_edges() {
     let report = graph.check().expect("checks");
     assert!(report.is_intact() && report.unused_block_count == 0, "{report:?}");
     // All others in one commit each way: a vertex with its edges, and all at once.
-    graph.remove_vertex(id(3), Edit::CASCADE).expect("removes");
+    graph.remove_vertex(id(3), OnDelete::CASCADE).expect("removes");
     let rest = |edge: &&cairn_graph::EdgeId| graph.now().edge(**edge).expect("reads").is_some();
     let rest: Vec<_> = edges.iter().filter(rest).copied().collect();
     graph.transact(|tx| rest.iter().try_for_each(|edge| tx.remove_edge(*edge))).expect("removes");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use cairn_graph::{
-    Direction, Edge, EdgeId, Edit, Error, Graph, GraphChange, ImportOptions, Label, NewEdge,
+    Direction, Edge, EdgeId, OnDelete, Error, Graph, GraphChange, ImportOptions, Label, NewEdge,
     Target, Value, Vertex, VertexId,
 };
 use proptest::prelude::*;
@@ -114,7 +114,7 @@ impl Model {
     }
 
     fn remove_vertex(&mut self, graph: &Graph, id: VertexId, cascade: bool) {
-        let edit = if cascade { Edit::CASCADE } else { Edit::Refuse };
+        let edit = if cascade { OnDelete::CASCADE } else { OnDelete::Refuse };
         let done = graph.remove_vertex(id, edit);
         let at = |edge: &Edge| edge.src == id || edge.dst == id;
         let degree = self.edges.values().filter(|edge| at(edge)).count();

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use cairn_graph::{
-    Direction, Edge, Edit, Error, ExpandOptions, Graph, Label, PathOptions, Target, Value, Vertex,
+    Direction, Edge, OnDelete, Error, ExpandOptions, Graph, Label, PathOptions, Target, Value, Vertex,
 };
 use cairndb::prelude::*;
 use cairndb::vfs::{Rng, SeededRng};
@@ -94,7 +94,7 @@ fn searches_stop_at_their_limits() {
     let near = PathOptions { depth_max: 1, ..PathOptions::default() };
     assert_eq!(view.shortest_path(id(0), id(9), &near).expect("searches"), None);
     assert!(matches!(view.expand(id(99), &two), Err(Error::NoVertex { .. })));
-    let refused = graph.remove_vertex(id(0), Edit::Cascade(3));
+    let refused = graph.remove_vertex(id(0), OnDelete::Cascade(3));
     assert!(matches!(refused, Err(Error::Limit { .. })));
 }
 
@@ -162,10 +162,10 @@ fn an_edge_to_a_vertex_that_is_deleted_meanwhile_is_refused() {
     let mut tx = graph.engine().begin(Isolation::Serializable);
     let edge = Edge::new(graph.fresh_edge_id(), id(0), id(1), "e").expect("label");
     graph.in_tx(&mut tx).add_edge(&edge).expect("adds");
-    graph.remove_vertex(id(1), Edit::Refuse).expect("removes");
+    graph.remove_vertex(id(1), OnDelete::Refuse).expect("removes");
     assert!(tx.commit().is_err());
     let mut tx = graph.engine().begin(Isolation::Serializable);
-    graph.in_tx(&mut tx).remove_vertex(id(0), Edit::Refuse).expect("plans");
+    graph.in_tx(&mut tx).remove_vertex(id(0), OnDelete::Refuse).expect("plans");
     graph.add_vertex(&Vertex::new(id(1))).expect("adds");
     graph.add_edge(&edge).expect("adds");
     assert!(tx.commit().is_err(), "the edge came between");

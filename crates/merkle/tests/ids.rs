@@ -41,10 +41,10 @@ fn texts_in_any_other_form_are_refused() {
 fn ids_of_other_versions_codecs_and_hashes_are_named() {
     let valid = Cid::of(Codec::Raw, b"").encode();
     for (at, value, what, number) in [
-        (0, 0x12, "version", 0),
-        (0, 2, "version", 2),
-        (1, 0x70, "codec", 0x70),
-        (2, 0x13, "hash", 0x13),
+        (0, 0x12, "an id of version", 0),
+        (0, 2, "an id of version", 2),
+        (1, 0x70, "an id with codec", 0x70),
+        (2, 0x13, "an id with hash function", 0x13),
     ] {
         let mut bytes = valid;
         bytes[at] = value;

@@ -238,10 +238,11 @@ impl<S: KvStore> AuthService<S> {
     }
 
     /// Issues a key in the place of another: same owner, environment, label, scopes and end. The
-    /// old one goes on for `overlap`, or ends at once.
+    /// old one goes on for `overlap`, or ends at once; it stays listed until a sweep takes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also when the old one is revoked or expired.
+    /// [`Error::NotFound`], also when the old one is revoked or expired; [`Error::Full`] when the
+    /// owner has as many keys as are allowed and none of them is dead.
     pub fn rotate_api_key(&self, old: ApiKeyId, overlap: Duration) -> Result<IssuedApiKey> {
         let rotated = self.retried(|| {
             let now = self.now();

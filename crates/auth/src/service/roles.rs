@@ -51,7 +51,7 @@ impl<S: KvStore> AuthService<S> {
     /// Replaces what a role allows. It holds at once for everybody who has it; sessions go on.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and as [`create_role`](Self::create_role).
+    /// [`Error::NotFound`]; [`Error::LastAdministrator`]; as [`create_role`](Self::create_role).
     pub fn set_role_permissions(&self, name: &RoleName, permissions: &[Permission]) -> Result<()> {
         let set = self.retried(|| {
             RoleRecord::check(permissions)?;
@@ -70,7 +70,7 @@ impl<S: KvStore> AuthService<S> {
     /// Deletes a role; at once nobody has it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::LastAdministrator`].
     pub fn delete_role(&self, name: &RoleName) -> Result<()> {
         let deleted = self.retried(|| {
             let (role, stamp) = self.known_role(name)?;
@@ -138,7 +138,8 @@ impl<S: KvStore> AuthService<S> {
     /// Takes a role from a user, and ends the user's sessions.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for user or role, also when the user does not have it.
+    /// [`Error::NotFound`] for user or role, also when the user does not have it;
+    /// [`Error::LastAdministrator`].
     pub fn revoke_role(&self, user: UserId, name: &RoleName) -> Result<()> {
         let revoked = self.known_role(name).and_then(|(role, _)| {
             self.weaken_user(user, Change::Revoke(user, role.id), |record| {

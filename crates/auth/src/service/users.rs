@@ -43,7 +43,8 @@ impl<S: KvStore> AuthService<S> {
     ///
     /// # Errors
     /// [`Error::Exists`] when the name is taken, [`Error::Invalid`] when the password is too
-    /// short or too long, [`Error::Busy`] when too many passwords are being hashed.
+    /// short or too long, [`Error::Full`] for metadata above 16 KiB, [`Error::Busy`] when too many
+    /// passwords are being hashed.
     pub fn create_user(
         &self,
         name: &Username,
@@ -127,7 +128,7 @@ impl<S: KvStore> AuthService<S> {
     /// back when the user is enabled again; API keys do.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::LastAdministrator`].
     pub fn disable_user(&self, id: UserId) -> Result<()> {
         let disabled = self.weaken_user(id, Change::Disable(id), |user| {
             user.disabled = true;
@@ -166,7 +167,7 @@ impl<S: KvStore> AuthService<S> {
     /// the number is never given to another.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::LastAdministrator`].
     pub fn delete_user(&self, id: UserId) -> Result<()> {
         let deleted = self.retried(|| {
             let (user, stamp) = self.known_user(id)?;

@@ -23,6 +23,7 @@ type Placed = (Delivery, u64);
 
 /// A running subscription. Dropping it ends it.
 #[derive(Debug)]
+#[must_use = "dropping a subscription ends it"]
 pub struct Subscription {
     messages: mpsc::Receiver<Placed>,
     /// Comes after the gap that was told of last.

@@ -41,7 +41,7 @@ pub(crate) fn namespace_prefix(namespace: &str) -> String {
 
 /// Printable ASCII without `%` and `:` stays, the rest becomes `%XX`: names pass through every
 /// protocol, and no key can reach into another's place.
-fn escape(bytes: &[u8], out: &mut String) {
+pub(crate) fn escape(bytes: &[u8], out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
         if byte.is_ascii_graphic() && *byte != b'%' && *byte != b':' {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Decision, Rate, RateLimiter};
 use crate::backend::{CacheBackend, Reply, Script};
+use crate::hybrid::escape;
 use crate::{Error, Result};
 
 /// `ARGV` are interval in microseconds, burst and cost; the answer is whether it is allowed, and
@@ -92,7 +93,10 @@ impl SharedRateLimiter {
     #[must_use]
     pub fn new(rate: Rate, cache: Arc<dyn CacheBackend>, name: &str) -> Self {
         let interval_us = rate.interval_ns.div_ceil(1000);
-        let prefix = format!("cairn:rate:{name}:");
+        // Not `cairn:`, which namespaces of stores begin with; and a name cannot reach into a key.
+        let mut prefix = "cairn-rate:".to_owned();
+        escape(name.as_bytes(), &mut prefix);
+        prefix.push(':');
         Self { rate, interval_us, cache, prefix, fallback: None }
     }
 

@@ -68,7 +68,8 @@ fn is_owner(entries: &mut dyn ScriptKeys, keys: &[Bytes], args: &[Bytes]) -> boo
     entries.get(key(keys)).is_some_and(|owner| owner == argument(args, 0))
 }
 
-/// A lock in a cache, as advice: see the [module](self) for what it does not do.
+/// A lock in a cache, as advice: see the [module](self) for what it does not do. Dropping it does
+/// not give it back: it then ends with its time.
 ///
 /// ```
 /// use cairn_cache::backend::MemoryCache;
@@ -105,7 +106,7 @@ impl AdvisoryLock {
     ) -> Result<Option<Self>> {
         // As text, which every protocol carries.
         let owner = format!("{:016x}{:016x}", OsRng.next_u64(), OsRng.next_u64());
-        let key = format!("cairn:advisory-lock:{name}").into();
+        let key = format!("cairn-advisory-lock:{name}").into();
         let lock = Self { cache, key, owner: owner.into(), ttl };
         Ok(lock.run(&TAKE).await?.then_some(lock))
     }

@@ -20,6 +20,7 @@ pub struct HeldLock {
 
 /// A place in the queue of a lock. Dropping it gives it up.
 #[derive(Debug)]
+#[must_use = "dropping a place gives it up"]
 pub struct LockPlace(Place);
 
 impl LockPlace {
@@ -59,7 +60,6 @@ impl LockPlace {
 
     /// The lock, for a place that is [first](Self::is_first). A guard of a place that is not
     /// first holds nothing, and its fence takes no write.
-    #[must_use]
     pub fn into_guard(self) -> LockGuard {
         LockGuard(self.0)
     }
@@ -81,6 +81,7 @@ impl LockPlace {
 
 /// A lock that is held until it is released, dropped, or its lease is over.
 #[derive(Debug)]
+#[must_use = "dropping a guard releases the lock"]
 pub struct LockGuard(Place);
 
 impl LockGuard {

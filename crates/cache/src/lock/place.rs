@@ -17,8 +17,8 @@ use crate::{Error, Fence, Result};
 /// Longest nap of a waiter: leases of those before it may end by the clock alone.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
-/// Ends leases whose time is over, if there are any.
-pub(crate) fn end_what_is_over(engine: &Engine) -> Result<()> {
+/// Ends leases whose time is over, if there are any and this process may.
+pub(crate) fn end_what_is_over(engine: &Engine) -> cairndb::engine::Result<()> {
     if !engine.log().is_read_only() && !engine.keys().expired_leases().is_empty() {
         engine.maintain()?;
     }

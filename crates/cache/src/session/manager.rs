@@ -124,7 +124,7 @@ impl<T: Serialize + DeserializeOwned> SessionManager<T> {
         Ok(IssuedSession { token, id, expires_at })
     }
 
-    /// The session of a token, if it lives. Reading is no use: see [`touch`](Self::touch).
+    /// The session of a token, if it lives. Its idle time goes on: see [`touch`](Self::touch).
     ///
     /// # Errors
     /// [`Error::SessionRecord`] for a record that is damaged or not of this type; the engine's.

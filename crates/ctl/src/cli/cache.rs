@@ -14,7 +14,7 @@ pub enum Cache {
         #[arg(long)]
         keyspace: Option<String>,
     },
-    /// Remove everything that Cairn has put into a cache; nothing is lost but time.
+    /// Remove what the stores of a namespace have put into a cache; nothing is lost but time.
     Flush {
         /// The cache.
         #[command(flatten)]
@@ -25,7 +25,7 @@ pub enum Cache {
 /// Where a cache is.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// Its address: redis://, rediss:// or https://.
+    /// Its address: redis://, rediss://, redis-sentinel://, rediss-sentinel:// or https://.
     #[arg(long, env = "CAIRN_CACHE_URL", hide_env_values = true)]
     pub url: String,
     /// Token of an https:// address.

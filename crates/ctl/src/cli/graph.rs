@@ -10,6 +10,7 @@ pub enum Graph {
     /// Import vertices and edges from CSV files; the first row names the columns.
     Import(GraphImport),
     /// Print the edges of a vertex, or everything within some hops.
+    #[command(visible_alias = "neighbours")]
     Neighbors(GraphNeighbors),
     /// Print a path with the fewest edges, or the least sum of a property.
     Path(GraphPath),
@@ -63,7 +64,7 @@ pub enum Graph {
 /// Which graph.
 #[derive(Debug, Clone, Args)]
 pub struct GraphName {
-    /// Graph; `default` without it.
+    /// Graph.
     #[arg(long, short = 'g', default_value = "default")]
     pub graph: String,
 }
@@ -73,7 +74,7 @@ pub struct GraphName {
 pub struct GraphPlace {
     #[command(flatten)]
     pub name: GraphName,
-    /// As it was at this revision.
+    /// As it was at this revision; 0 for the newest.
     #[arg(long, default_value_t = 0)]
     pub rev: u64,
 }
@@ -137,7 +138,7 @@ pub struct GraphNeighbors {
     /// How many hops to go.
     #[arg(long, default_value_t = 1)]
     pub hops: usize,
-    /// At most this many.
+    /// At most this many edges, or with more than one hop vertices.
     #[arg(long, default_value_t = 1000)]
     pub limit: usize,
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub struct Put {
     /// A file with the value.
     #[arg(long, conflicts_with = "value")]
     pub file: Option<PathBuf>,
-    /// Lease to attach.
+    /// Lease to attach; 0 for none.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub lease: i64,
     /// Print the value before.
@@ -52,13 +52,13 @@ pub struct Put {
 pub struct Get {
     /// Key.
     pub key: String,
-    /// As it was at this revision.
+    /// As it was at this revision; 0 for the newest.
     #[arg(long, default_value_t = 0)]
     pub rev: u64,
     /// Print keys without values.
     #[arg(long)]
     pub keys_only: bool,
-    /// At most this many keys.
+    /// At most this many keys; 0 for all.
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
     #[command(flatten)]
@@ -94,10 +94,10 @@ pub struct Scan {
     /// Only keys that begin with this.
     #[arg(long, conflicts_with_all = ["start", "end"])]
     pub prefix: Option<String>,
-    /// As they were at this revision.
+    /// As they were at this revision; 0 for the newest.
     #[arg(long, default_value_t = 0)]
     pub rev: u64,
-    /// At most this many keys.
+    /// At most this many keys; 0 for all.
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
     /// Print keys without values.
@@ -116,7 +116,7 @@ pub struct Count {
     /// Only keys that begin with this.
     #[arg(long)]
     pub prefix: Option<String>,
-    /// As they were at this revision.
+    /// As they were at this revision; 0 for the newest.
     #[arg(long, default_value_t = 0)]
     pub rev: u64,
     #[command(flatten)]
@@ -137,7 +137,7 @@ pub struct History {
 pub struct Watch {
     /// Key; all keys without it.
     pub key: Option<String>,
-    /// Begin with this revision; with what comes next without it.
+    /// Begin with this revision; 0 for what comes next.
     #[arg(long, default_value_t = 0)]
     pub rev: u64,
     /// Also print the value before.

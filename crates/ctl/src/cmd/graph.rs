@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use cairn_graph::{
-    Direction, Edge, EdgeColumns, Edit, ExpandOptions, Graph, ImportOptions, Label, NodeColumns,
+    Direction, Edge, EdgeColumns, OnDelete, ExpandOptions, Graph, ImportOptions, Label, NodeColumns,
     PathOptions, Progress, Value, Vertex, VertexId, View,
 };
 use serde_json::json;
@@ -49,8 +49,8 @@ pub fn run(cli: &Cli, command: &Command, out: &mut impl Write) -> Result<()> {
             if !vertex {
                 return Ok((graph.remove_edge(id.parse()?)?, json!({ "removed": id })));
             }
-            let edit = if *cascade { Edit::CASCADE } else { Edit::Refuse };
-            let written = graph.remove_vertex(VertexId::named(id), edit)?;
+            let on_delete = if *cascade { OnDelete::CASCADE } else { OnDelete::Refuse };
+            let written = graph.remove_vertex(VertexId::named(id), on_delete)?;
             Ok((written.revision, json!({ "removed": id, "edges": written.answer })))
         }),
     }
@@ -199,7 +199,11 @@ fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<(
         }
         let (labels, direction) = (labels(&args.label)?, direction(args.direction));
         if args.hops == 1 {
-            for found in view.neighbours(from, direction, &labels, args.limit)? {
+            let most = args.limit.saturating_add(1);
+            let mut edges = view.neighbours(from, direction, &labels, most)?;
+            let is_cut = edges.len() > args.limit;
+            edges.truncate(args.limit);
+            for found in edges {
                 let name = shown(view, found.vertex, "name")?;
                 let arrow = if found.is_incoming { "<-" } else { "->" };
                 let (edge, label) = (found.edge.to_string(), found.label.as_str());
@@ -210,6 +214,9 @@ fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<(
                     )?,
                     false => line(out, format!("{arrow} {name}  {label}  {edge}"))?,
                 }
+            }
+            if is_cut {
+                say_that_there_is_more();
             }
             return Ok(());
         }
@@ -232,10 +239,14 @@ fn neighbors(cli: &Cli, args: &GraphNeighbors, out: &mut impl Write) -> Result<(
             }
         }
         if found.is_cut {
-            anstream::eprintln!("cairn: a limit was met, there is more");
+            say_that_there_is_more();
         }
         Ok(())
     })
+}
+
+fn say_that_there_is_more() {
+    anstream::eprintln!("cairn: a limit was met, there is more");
 }
 
 fn path(cli: &Cli, args: &GraphPath, out: &mut impl Write) -> Result<()> {

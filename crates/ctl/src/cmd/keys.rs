@@ -1,20 +1,24 @@
 //! `put`, `get`, `del`, `scan`, `count`, `history`: keys from the command line.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{Read, Write};
 
 use anyhow::{Context, Result, bail};
 use cairndb::keys::{self, DeleteRange, LeaseId, Order};
 use cairndb::prelude::*;
+use cairndb::types::limits::{MAX_KEY_LEN, MAX_PAYLOAD_LEN};
 use serde_json::json;
 
+use super::write::next_line;
 use super::{line, open};
 use crate::cli::Cli;
 use crate::cli::keys::{Count, Del, Get, History, Put, Scan, Selection, Space};
 use crate::exit::NotFound;
 use crate::output::keys as show;
 
-/// Longest value that is read from standard input or a file.
-const VALUE_LEN_MAX: u64 = 64 << 20;
+/// Longest value that is read from standard input.
+const VALUE_LEN_MAX: u64 = MAX_PAYLOAD_LEN as u64;
+/// Longest line: a key, a tab, a value, and its end.
+const LINE_LEN_MAX: u64 = VALUE_LEN_MAX + MAX_KEY_LEN as u64 + 2;
 
 /// The keyspace for writing; the default one is created when it is missing.
 pub fn writable(engine: &Engine, space: &Space) -> Result<Keyspace> {
@@ -104,20 +108,15 @@ fn put_lines(
     out: &mut impl Write,
 ) -> Result<()> {
     let mut input = std::io::stdin().lock();
-    let mut text = Vec::new();
-    let mut number = 0_u64;
+    let mut number = 1_u64;
     let mut last = None;
-    loop {
-        text.clear();
-        number += 1;
-        let got = (&mut input).take(VALUE_LEN_MAX).read_until(b'\n', &mut text)?;
-        if got == 0 {
-            break;
-        }
-        let content = text.strip_suffix(b"\n").unwrap_or(&text);
+    while let Some(content) =
+        next_line(&mut input, LINE_LEN_MAX).with_context(|| format!("line {number}"))?
+    {
         let tab = content.iter().position(|byte| *byte == b'\t');
         let tab = tab.with_context(|| format!("line {number} has no tab between key and value"))?;
         let (key, value) = (content[..tab].to_vec(), content[tab + 1..].to_vec());
+        number += 1;
         let put = request(space, args, key, value);
         if cli.json || args.fenced {
             let answer = put_one(args, engine, space, put)?;

@@ -30,7 +30,7 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<()> {
     let lines_of = |first: u64, last: u64| format!("within lines {first} to {last}");
     let start = std::time::Instant::now();
     let path = || args.file.display().to_string();
-    while let Some(text) = next_line(&mut lines).with_context(path)? {
+    while let Some(text) = next_line(&mut lines, LINE_LEN_MAX).with_context(path)? {
         number += 1;
         progress.inc(text.len() as u64 + 1);
         if !text.is_empty() {
@@ -72,17 +72,17 @@ fn ensure_topic(engine: &Engine, topic: &str, config: TopicConfig) -> Result<()>
     Ok(())
 }
 
-/// The next line without its end; `None` at the end of the input.
-fn next_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
+/// The next line without its end, at most so many bytes with it; `None` at the end of the input.
+pub(super) fn next_line(input: &mut impl BufRead, len_max: u64) -> Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
-    let got = std::io::Read::take(&mut *input, LINE_LEN_MAX).read_until(b'\n', &mut text)?;
+    let got = std::io::Read::take(&mut *input, len_max).read_until(b'\n', &mut text)?;
     if got == 0 {
         return Ok(None);
     }
     if text.last() == Some(&b'\n') {
         text.pop();
-    } else if got as u64 == LINE_LEN_MAX {
-        bail!("a line is longer than {LINE_LEN_MAX} bytes");
+    } else if got as u64 == len_max {
+        bail!("a line is longer than {len_max} bytes");
     }
     Ok(Some(text))
 }
@@ -134,7 +134,7 @@ pub fn append(cli: &Cli, args: &Append, out: &mut impl Write) -> Result<()> {
     };
     if args.stdin.is_some() {
         let mut input = std::io::stdin().lock();
-        while let Some(text) = next_line(&mut input)? {
+        while let Some(text) = next_line(&mut input, LINE_LEN_MAX)? {
             let appended = engine.append(&args.topic, make(text))?;
             acknowledge(cli, &appended, out)?;
         }
@@ -167,4 +167,20 @@ fn acknowledge(cli: &Cli, appended: &Appended, out: &mut impl Write) -> Result<(
         line(out, format!("{topic}/{partition} offset {offset}, LSN {lsn}"))?;
     }
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_line;
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_and_never_cut() {
+        let mut input = &b"abcd\n\nabcdef\n"[..];
+        assert_eq!(next_line(&mut input, 5).expect("short"), Some(b"abcd".to_vec()));
+        assert_eq!(next_line(&mut input, 5).expect("short"), Some(Vec::new()));
+        assert!(next_line(&mut input, 5).is_err());
+        let mut input = &b"abc"[..];
+        assert_eq!(next_line(&mut input, 5).expect("short"), Some(b"abc".to_vec()));
+        assert_eq!(next_line(&mut input, 5).expect("the end"), None);
+    }
 }

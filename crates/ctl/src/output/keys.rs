@@ -10,7 +10,7 @@ use cairndb::prelude::{KeyValue, Lsn};
 use serde_json::{Map, Value, json};
 
 /// Puts bytes into an object: as text, or in base64 with a field that says so.
-fn insert(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+pub fn insert(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             object.insert(name.to_owned(), text.into());

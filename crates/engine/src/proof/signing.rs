@@ -9,6 +9,7 @@ use cairn_merkle::log::TreeHead;
 use cairn_merkle::note::{KeyName, SignatureKind, Signer, Verifier};
 use cairn_segment::{Log, RecordKind};
 use cairn_vfs::{Vfs, path};
+use zeroize::Zeroizing;
 
 use super::files::{self, Keep};
 use super::tree::LogTree;
@@ -29,13 +30,17 @@ pub(super) fn default_origin(log: &Log) -> String {
 fn read(vfs: &dyn Vfs, path: &'static str) -> Result<Option<Signer>> {
     let damaged = |cause| Error::Damaged { file: path, cause };
     let Some(bytes) = files::read(vfs, path, KEY_LEN_MAX)? else { return Ok(None) };
+    let bytes = Zeroizing::new(bytes);
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
     let signer = Signer::parse(text.strip_suffix('\n').unwrap_or(text));
     Ok(Some(signer.map_err(|_| damaged("it is no private key"))?))
 }
 
 fn write(vfs: &dyn Vfs, path: &str, key: &Signer) -> Result<()> {
-    files::replace(vfs, path, format!("{}\n", key.to_secret_text()).as_bytes(), Keep::Durably)
+    let text = key.to_secret_text();
+    // A text that grew would leave its old bytes in freed memory.
+    let line = Zeroizing::new([text.as_bytes(), b"\n"].concat());
+    files::replace(vfs, path, &line, Keep::Durably)
 }
 
 /// The key that is there, if one is; finishes a rotation that a crash cut off.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Edit, GraphTx};
+use super::{OnDelete, GraphTx};
 use crate::read::{neighbours, walk_neighbours};
 use crate::{Direction, EdgeId, Error, Result, StorageKey, Vertex, VertexId};
 
@@ -42,11 +42,11 @@ impl GraphTx<'_> {
     /// # Errors
     /// [`Error::NoVertex`]; [`Error::HasEdges`] when edges are to be kept; [`Error::Limit`] when
     /// there are more than allowed; the engine's.
-    pub fn remove_vertex(&mut self, id: VertexId, edit: Edit) -> Result<usize> {
+    pub fn remove_vertex(&mut self, id: VertexId, on_delete: OnDelete) -> Result<usize> {
         let vertex = self.vertex(id)?.ok_or(Error::NoVertex { id })?;
-        let edges = match edit {
-            Edit::Cascade(limit) => self.edges_of(id, limit)?,
-            Edit::Refuse => {
+        let edges = match on_delete {
+            OnDelete::Cascade(limit) => self.edges_of(id, limit)?,
+            OnDelete::Refuse => {
                 let some = neighbours(&mut self.source(), id, Direction::Both, &[], 1)?;
                 if !some.is_empty() {
                     return Err(Error::HasEdges { id });

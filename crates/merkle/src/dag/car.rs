@@ -44,7 +44,7 @@ pub struct ImportReport {
 
 impl<S: NodeStore> Dag<S> {
     /// Writes everything under `roots` as an archive, each block once, a node before what it links
-    /// to. Gives the count of blocks.
+    /// to. Gives the count of blocks. Writes in small pieces: a file wants a `BufWriter` around it.
     ///
     /// # Errors
     /// `NotFound` or `Altered` when a block is not whole, with part of the archive written;
@@ -72,7 +72,8 @@ impl<S: NodeStore> Dag<S> {
         Ok(blocks)
     }
 
-    /// Keeps the blocks of an archive. Names no root: whoever imports decides that.
+    /// Keeps the blocks of an archive. Names no root: whoever imports decides that. Lengths are
+    /// read byte by byte: a file wants a `BufReader` around it.
     ///
     /// # Errors
     /// `Altered` for a block that does not hash to its id; `Invalid` for bytes that are no archive
@@ -115,7 +116,7 @@ fn read_header(bytes: &[u8]) -> Result<Vec<Cid>> {
     header.key("version")?;
     match header.unsigned()? {
         1 => {}
-        found => return Err(Error::Unsupported { what: "archive version", found }),
+        found => return Err(Error::Unsupported { what: "an archive of version", found }),
     }
     header.finish()?;
     Ok(roots)

@@ -61,7 +61,7 @@ impl Codec {
         match number {
             0x55 => Ok(Self::Raw),
             0x71 => Ok(Self::DagCbor),
-            found => Err(Error::Unsupported { what: "codec", found: u64::from(found) }),
+            found => Err(Error::Unsupported { what: "an id with codec", found: u64::from(found) }),
         }
     }
 }
@@ -105,11 +105,11 @@ impl Cid {
         if version != 1 {
             // An id of version 0 is a bare multihash and begins with its function.
             let found = if version == SHA2_256 { 0 } else { u64::from(version) };
-            return Err(Error::Unsupported { what: "version", found });
+            return Err(Error::Unsupported { what: "an id of version", found });
         }
         let codec = Codec::from_number(codec)?;
         if function != SHA2_256 {
-            return Err(Error::Unsupported { what: "hash", found: u64::from(function) });
+            return Err(Error::Unsupported { what: "an id with hash function", found: u64::from(function) });
         }
         let digest = digest.try_into().map_err(|_| invalid("a SHA-256 has 32 bytes"))?;
         if len != 32 {

@@ -33,12 +33,12 @@ pub enum Error {
         /// Which rule is broken.
         cause: &'static str,
     },
-    /// An id of another version, codec or hash.
-    #[error("ids with {what} {found} are not supported")]
+    /// An id of another version, codec or hash, or an archive of another version.
+    #[error("{what} {found} is not supported")]
     Unsupported {
-        /// Which part of the id.
+        /// Which number, such as the version of an id.
         what: &'static str,
-        /// Its number.
+        /// Its value.
         found: u64,
     },
     /// Over a limit.

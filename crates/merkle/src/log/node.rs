@@ -29,6 +29,8 @@ impl NodeId {
         self.index.checked_add(1)?.checked_mul(width)
     }
 
+    /// Checks that a tree of so many leaves has it.
+    ///
     /// # Errors
     /// [`Error::OutOfRange`] unless it is complete in a tree of `size` leaves.
     pub fn check_within(self, size: u64) -> Result<()> {

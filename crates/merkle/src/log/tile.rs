@@ -129,6 +129,8 @@ impl TileId {
         }
     }
 
+    /// Checks a length in bytes against the name.
+    ///
     /// # Errors
     /// [`Error::Corrupt`] when a tile of hashes does not have the length that its name says, or
     /// entries are longer than the format lets them be.

@@ -17,6 +17,8 @@ use crate::log::prove::fold;
 /// The most leaves a tree can have, 2^63 - 1, as in other implementations of these formats.
 pub const SIZE_MAX: u64 = i64::MAX as u64;
 
+/// Checks that a tree can have so many leaves.
+///
 /// # Errors
 /// [`Error::OutOfRange`] over [`SIZE_MAX`].
 pub fn check_size(size: u64) -> Result<()> {

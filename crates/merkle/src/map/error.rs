@@ -71,15 +71,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the caller can do next.
+    /// What the caller can do next. `Denied` means: do not believe this, whoever brings it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Corrupt { .. } | Self::SourceDiffers => ErrorKind::Corrupt,
             Self::UnsupportedVersion { .. } => ErrorKind::Unsupported,
-            Self::Refused { .. } | Self::OutOfOrder { .. } | Self::FutureRevision { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Refused { .. } => ErrorKind::Denied,
+            Self::OutOfOrder { .. } | Self::FutureRevision { .. } => ErrorKind::Invalid,
             Self::TooLarge { .. } | Self::Full { .. } => ErrorKind::Full,
             Self::Source(_) => ErrorKind::Unavailable,
         }

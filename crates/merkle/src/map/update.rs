@@ -23,7 +23,7 @@ impl KeyMap {
     /// # Errors
     /// `OutOfOrder` when a version lies outside that stretch or its revision is not between the
     /// last head's and `revision`, when two versions of a key do not follow each other, or
-    /// when the new head would be before the last.
+    /// when the new head would be before the last; `Full` over 2^30 keys.
     pub fn update(
         &mut self,
         batch: &[(PathHash, VersionLeaf)],

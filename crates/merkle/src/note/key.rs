@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::note::cosignature;
@@ -219,7 +220,7 @@ impl fmt::Display for Verifier {
     /// The verifier key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = encode_key(self.kind, self.key.as_bytes());
-        write!(f, "{}+{}+{encoded}", self.name, self.id)
+        write!(f, "{}+{}+{}", self.name, self.id, encoded.as_str())
     }
 }
 
@@ -258,8 +259,9 @@ pub fn verify_ed25519(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> b
     key.verify_strict(message, &signature).is_ok()
 }
 
-/// Name, id, kind and the 32 bytes of a public or private key.
-pub(crate) type EncodedKey = (KeyName, KeyId, SignatureKind, [u8; KEY_LEN]);
+/// Name, id, kind and the 32 bytes of a public or private key. Which it is is not known here, so
+/// every copy is wiped.
+pub(crate) type EncodedKey = (KeyName, KeyId, SignatureKind, Zeroizing<[u8; KEY_LEN]>);
 
 /// Reads `<name>+<id>+base64(kind || 32 bytes)`.
 pub(crate) fn parse_encoded(text: &str) -> Result<EncodedKey> {
@@ -267,17 +269,19 @@ pub(crate) fn parse_encoded(text: &str) -> Result<EncodedKey> {
     let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(malformed("it is not name+id+key"));
     };
-    let mut bytes = [0; 1 + KEY_LEN];
-    let exact = STANDARD.decode_slice(encoded, &mut bytes).is_ok_and(|len| len == bytes.len());
+    let mut bytes = Zeroizing::new([0; 1 + KEY_LEN]);
+    let decoded = STANDARD.decode_slice(encoded, bytes.as_mut_slice());
+    let exact = decoded.is_ok_and(|len| len == bytes.len());
     if !exact {
         return Err(malformed("kind and key are not base64 of 33 bytes"));
     }
-    let [kind, key @ ..] = bytes;
-    Ok((KeyName::new(name)?, KeyId::from_hex(id)?, SignatureKind::from_byte(kind)?, key))
+    let [kind, key @ ..] = &*bytes;
+    let (kind, key) = (SignatureKind::from_byte(*kind)?, Zeroizing::new(*key));
+    Ok((KeyName::new(name)?, KeyId::from_hex(id)?, kind, key))
 }
 
-pub(crate) fn encode_key(kind: SignatureKind, key: &[u8; KEY_LEN]) -> String {
-    let mut bytes = [kind.byte(); 1 + KEY_LEN];
+pub(crate) fn encode_key(kind: SignatureKind, key: &[u8; KEY_LEN]) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([kind.byte(); 1 + KEY_LEN]);
     bytes[1..].copy_from_slice(key);
-    STANDARD.encode(bytes)
+    Zeroizing::new(STANDARD.encode(bytes.as_slice()))
 }

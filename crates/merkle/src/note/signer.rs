@@ -5,6 +5,7 @@ use std::fmt;
 
 use cairn_vfs::Rng;
 use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::note::cosignature;
@@ -16,8 +17,8 @@ use crate::note::text::SignatureLine;
 
 const PREFIX: &str = "PRIVATE+KEY+";
 
-/// A private key under its name. It is wiped from memory when dropped, and never printed; copies
-/// of the seed or of the secret text are the caller's to wipe.
+/// A private key under its name. It is wiped from memory when dropped, as its text is, and never
+/// printed; copies that a caller makes of seed or text are the caller's to wipe.
 ///
 /// ```
 /// use cairn_merkle::note::{KeyName, Note, SignatureKind, Signer};
@@ -42,9 +43,9 @@ impl Signer {
     /// When the random source gives nothing but zeroes.
     #[must_use]
     pub fn generate(name: KeyName, kind: SignatureKind, rng: &dyn Rng) -> Self {
-        let mut seed = [0; KEY_LEN];
-        rng.fill(&mut seed);
-        assert_ne!(seed, [0; KEY_LEN], "a random source that is broken makes no keys");
+        let mut seed = Zeroizing::new([0; KEY_LEN]);
+        rng.fill(seed.as_mut_slice());
+        assert_ne!(*seed, [0; KEY_LEN], "a random source that is broken makes no keys");
         Self::of(name, kind, &seed)
     }
 
@@ -78,9 +79,9 @@ impl Signer {
 
     /// The text to keep secret: `PRIVATE+KEY+<name>+<id>+base64(kind || seed)`.
     #[must_use]
-    pub fn to_secret_text(&self) -> String {
+    pub fn to_secret_text(&self) -> Zeroizing<String> {
         let encoded = encode_key(self.kind, self.key.as_bytes());
-        format!("{PREFIX}{}+{}+{encoded}", self.name, self.id)
+        format!("{PREFIX}{}+{}+{}", self.name, self.id, encoded.as_str()).into()
     }
 
     /// Its name.

@@ -115,7 +115,7 @@ impl Address {
                 let what = format!("{scheme}:// : name one server, or a proxy that knows them all");
                 return Err(Error::Unsupported { what });
             }
-            _ => return Err(invalid("its scheme is not redis, rediss or https")),
+            _ => return Err(invalid("its scheme is none of redis, rediss and their -sentinel")),
         };
         let (sentinels, rest) = match by_sentinels {
             false => (None, rest.to_owned()),

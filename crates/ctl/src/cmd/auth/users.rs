@@ -4,12 +4,13 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 use cairndb::auth::{Secret, UserId, UserInfo, Username};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Desk, done, secrets};
 use crate::cli::Cli;
 use crate::cli::auth::User;
 use crate::cmd::line;
+use crate::output::keys::insert;
 
 /// Users read together.
 const PAGE: usize = 256;
@@ -89,6 +90,14 @@ fn show(cli: &Cli, name: &str, metadata: bool, out: &mut impl Write) -> Result<(
     let user = desk.handle.user_info(desk.user(name)?)?;
     let roles: Vec<String> =
         desk.handle.roles_of(user.id)?.iter().map(ToString::to_string).collect();
+    if cli.json {
+        let mut object = value(&user, &roles);
+        if metadata {
+            insert(&mut object, "metadata", user.metadata.expose());
+        }
+        line(out, Value::Object(object))?;
+        return desk.close();
+    }
     print(cli, &user, &roles, out)?;
     if metadata {
         out.write_all(user.metadata.expose())?;
@@ -97,16 +106,22 @@ fn show(cli: &Cli, name: &str, metadata: bool, out: &mut impl Write) -> Result<(
     desk.close()
 }
 
+/// What is told of a user as JSON.
+fn value(user: &UserInfo, roles: &[String]) -> Map<String, Value> {
+    let facts = [
+        ("user", json!(user.id.get())),
+        ("name", json!(user.name.as_str())),
+        ("disabled", json!(user.disabled)),
+        ("created_at", json!(user.created_at.to_string())),
+        ("password_changed_at", json!(user.password_changed_at.to_string())),
+        ("roles", json!(roles)),
+    ];
+    facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect()
+}
+
 fn print(cli: &Cli, user: &UserInfo, roles: &[String], out: &mut impl Write) -> Result<()> {
     if cli.json {
-        return line(
-            out,
-            json!({
-                "user": user.id.get(), "name": user.name.as_str(), "disabled": user.disabled,
-                "created_at": user.created_at.to_string(),
-                "password_changed_at": user.password_changed_at.to_string(), "roles": roles,
-            }),
-        );
+        return line(out, Value::Object(value(user, roles)));
     }
     let state = if user.disabled { " disabled" } else { "" };
     let (id, name, created) = (user.id, &user.name, user.created_at);
