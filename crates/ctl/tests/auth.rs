@@ -221,7 +221,8 @@ fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
     assert_eq!(stdout(&with(&["get", CANARY])).trim(), CANARY);
     let backup = desk.path("backup");
     stdout(&with(&["backup", &backup]));
-    let (snapshot, again, linked) = (desk.path("snapshot"), desk.path("again"), desk.path("linked"));
+    let (snapshot, again, linked) =
+        (desk.path("snapshot"), desk.path("again"), desk.path("linked"));
     stdout(&with(&["snapshot", "export", &snapshot]));
     stdout(&with(&["snapshot", "import", &snapshot, "--data", &again]));
     stdout(&with(&["snapshot", "link", &linked]));

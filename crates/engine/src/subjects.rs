@@ -140,8 +140,7 @@ impl Subjects {
         })?;
         let mut salt = [0; FILE_SALT_LEN];
         log.rng().fill(&mut salt);
-        let place =
-            BlockIdentity { store_id: log.store_id(), file: stream.get().into(), place: 0 };
+        let place = BlockIdentity { store_id: log.store_id(), file: stream.get().into(), place: 0 };
         let mut out = salt.to_vec();
         secret.new_file(FileKind::Subject, place.file, &salt).seal(&place, plain, &mut out)?;
         Ok(out)
@@ -178,8 +177,7 @@ impl Subjects {
             secret.ok_or(damaged("its subject's key is missing, and nobody shredded it"))?;
         let (salt, block) =
             sealed.split_first_chunk::<FILE_SALT_LEN>().ok_or(damaged("it is not sealed"))?;
-        let place =
-            BlockIdentity { store_id: log.store_id(), file: stream.get().into(), place: 0 };
+        let place = BlockIdentity { store_id: log.store_id(), file: stream.get().into(), place: 0 };
         let mut plain = Vec::with_capacity(block.len());
         let cipher = secret.old_file(FileKind::Subject, place.file, salt);
         let opened = cipher.open(&place, block, &mut plain);

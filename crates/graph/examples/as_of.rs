@@ -1,6 +1,6 @@
 //! A graph as it was: every revision can be read, walked and searched.
 
-use cairn_graph::{Edge, OnDelete, ExpandOptions, Graph, PathOptions, Vertex, VertexId};
+use cairn_graph::{Edge, ExpandOptions, Graph, OnDelete, PathOptions, Vertex, VertexId};
 use cairndb::prelude::*;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -2,7 +2,7 @@
 
 use cairndb::prelude::{Engine, Isolation, Keyspace, Transaction};
 
-use crate::change::{OnDelete, GraphTx};
+use crate::change::{GraphTx, OnDelete};
 use crate::index::Target;
 use crate::view::View;
 use crate::{Edge, EdgeId, Error, Properties, Result, Vertex, VertexId, id};

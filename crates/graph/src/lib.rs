@@ -40,7 +40,7 @@ mod stats;
 pub mod value;
 mod view;
 
-pub use change::{OnDelete, GraphTx};
+pub use change::{GraphTx, OnDelete};
 pub use check::{CheckReport, Disagreement};
 pub use error::{Error, Result};
 pub use expand::{ExpandOptions, Expansion, Reached};

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use cairn_graph::{Edge, OnDelete, Error, Graph, ImportOptions, Label, NewEdge, Target, Value, Vertex};
+use cairn_graph::{
+    Edge, Error, Graph, ImportOptions, Label, NewEdge, OnDelete, Target, Value, Vertex,
+};
 use cairndb::prelude::*;
 use cairndb::vfs::{SeededRng, SimConfig, SimVfs};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_graph::{Edge, OnDelete, Error, Vertex};
+use cairn_graph::{Edge, Error, OnDelete, Vertex};
 
 use crate::{graph_of, id};
 

@@ -2,7 +2,7 @@
 
 use cairn_graph::csv::CsvReader;
 use cairn_graph::{
-    Direction, EdgeColumns, OnDelete, Error, Graph, ImportOptions, Label, NewEdge, NodeColumns,
+    Direction, EdgeColumns, Error, Graph, ImportOptions, Label, NewEdge, NodeColumns, OnDelete,
     Properties, StorageKey, Value, VertexId,
 };
 

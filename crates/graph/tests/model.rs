@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use cairn_graph::{
-    Direction, Edge, EdgeId, OnDelete, Error, Graph, GraphChange, ImportOptions, Label, NewEdge,
+    Direction, Edge, EdgeId, Error, Graph, GraphChange, ImportOptions, Label, NewEdge, OnDelete,
     Target, Value, Vertex, VertexId,
 };
 use proptest::prelude::*;

@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use cairn_graph::{
-    Direction, Edge, OnDelete, Error, ExpandOptions, Graph, Label, PathOptions, Target, Value, Vertex,
+    Direction, Edge, Error, ExpandOptions, Graph, Label, OnDelete, PathOptions, Target, Value,
+    Vertex,
 };
 use cairndb::prelude::*;
 use cairndb::vfs::{Rng, SeededRng};

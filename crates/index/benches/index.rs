@@ -91,7 +91,7 @@ fn hot(c: &mut Criterion) {
                     let mut next = scattered(count, from);
                     for _ in 0..rounds {
                         let n = next();
-                        black_box(index.lookup(hash_of(n), |place| place == n));
+                        let _ = black_box(index.lookup(hash_of(n), |place| place == n));
                     }
                 };
                 let start = std::time::Instant::now();
@@ -121,7 +121,7 @@ fn hot(c: &mut Criterion) {
             b.iter_with_large_drop(|| {
                 let (index, _) =
                     HotIndex::restore(bytes.clone(), *index.config(), position).expect("opens");
-                black_box(index.lookup(hash_of(touched), |place| place == touched));
+                let _ = black_box(index.lookup(hash_of(touched), |place| place == touched));
                 index
             });
         });

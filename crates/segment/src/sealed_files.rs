@@ -253,13 +253,11 @@ impl SealedFile {
         let mut sealed = vec![0; BLOCK_LEN + OVERHEAD];
         let got = self.file.read_at(HEADER_LEN as u64 + block * SEALED_LEN, &mut sealed)?;
         let mut content = Vec::with_capacity(BLOCK_LEN);
-        self.cipher
-            .open(&self.identity(block), &sealed[..got], &mut content)
-            .map_err(|_| {
-                let cause = "a block does not open: changed, moved or cut";
-                let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
-                Error::from_io(Op::Read, self.file.path(), source)
-            })?;
+        self.cipher.open(&self.identity(block), &sealed[..got], &mut content).map_err(|_| {
+            let cause = "a block does not open: changed, moved or cut";
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, cause);
+            Error::from_io(Op::Read, self.file.path(), source)
+        })?;
         Ok(content)
     }
 

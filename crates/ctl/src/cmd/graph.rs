@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use cairn_graph::{
-    Direction, Edge, EdgeColumns, OnDelete, ExpandOptions, Graph, ImportOptions, Label, NodeColumns,
-    PathOptions, Progress, Value, Vertex, VertexId, View,
+    Direction, Edge, EdgeColumns, ExpandOptions, Graph, ImportOptions, Label, NodeColumns,
+    OnDelete, PathOptions, Progress, Value, Vertex, VertexId, View,
 };
 use serde_json::json;
 

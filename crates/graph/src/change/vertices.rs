@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{OnDelete, GraphTx};
+use super::{GraphTx, OnDelete};
 use crate::read::{neighbours, walk_neighbours};
 use crate::{Direction, EdgeId, Error, Result, StorageKey, Vertex, VertexId};
 

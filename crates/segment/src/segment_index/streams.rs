@@ -128,7 +128,7 @@ mod tests {
                     prop_assert_eq!(found, floor.map(|((_, s), _)| *s));
                     let end = Lsn::new(records.len() as u64 / 2);
                     let floor = model.range((stream, 0)..=(stream, sequence));
-                    let floor = floor.filter(|(_, lsn)| **lsn < end).next_back();
+                    let floor = floor.rev().find(|(_, lsn)| **lsn < end);
                     let found = runs.at_or_before(id, sequence, end);
                     prop_assert_eq!(found, floor.map(|((_, s), _)| *s));
                 }
