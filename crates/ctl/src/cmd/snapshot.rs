@@ -7,13 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use cairndb::codec::CodecRegistry;
 use cairndb::log::verify_store;
 use cairndb::prelude::*;
 use cairndb::vfs::StdVfs;
 use serde_json::json;
 
-use super::{line, open_read_only};
+use super::{codecs, line, open_read_only};
 use crate::cli::Cli;
 use crate::cli::keys::Snapshot;
 use crate::exit::Damaged;
@@ -92,6 +91,7 @@ fn import(cli: &Cli, file: &Path, out: &mut impl Write) -> Result<()> {
     } else {
         Box::new(BufReader::new(File::open(file).with_context(|| file.display().to_string())?))
     };
+    let codecs = codecs(cli)?;
     let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
     let mut import = SnapshotImport::open(Arc::new(vfs))?;
     let resumed_at = import.next_chunk();
@@ -105,7 +105,7 @@ fn import(cli: &Cli, file: &Path, out: &mut impl Write) -> Result<()> {
     if input.read(&mut [0])? > 0 {
         bail!("bytes follow the end of the snapshot; the store was not made");
     }
-    let done = import.finish(&CodecRegistry::standard())?;
+    let done = import.finish(&codecs)?;
     let (records, end, revision) = (done.record_count, done.end_lsn, done.revision);
     if cli.json {
         return line(
@@ -124,7 +124,7 @@ fn link(cli: &Cli, dir: &Path, out: &mut impl Write) -> Result<()> {
     let engine = open_read_only(cli)?;
     let vfs = StdVfs::create(dir).with_context(|| dir.display().to_string())?;
     let done = engine.log().link_checkpoint(&vfs)?;
-    let report = verify_store(&vfs, &CodecRegistry::standard(), &VerifyOptions::default())?;
+    let report = verify_store(&vfs, &codecs(cli)?, &VerifyOptions::default())?;
     if !report.is_intact() {
         for damage in &report.damage {
             line(out, format!("damaged in the checkpoint: {damage}"))?;
