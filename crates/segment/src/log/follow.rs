@@ -12,6 +12,7 @@ use crate::format::segment_path;
 use crate::keyring::read_ring;
 use crate::recover::{Layout, Stop, read_segment, scan_from};
 use crate::segment::Segment;
+use crate::store::SuperblockFile;
 use crate::{Error, Result};
 
 impl Log {
@@ -20,6 +21,7 @@ impl Log {
         let store = &self.shared.store;
         let mut files = layout.segments.into_iter().peekable();
         while let Some(file) = files.next() {
+            self.shared.marks.raise_durable(file.header.base_lsn);
             let segment = match files.peek() {
                 Some(next) => Segment::open_complete(store, file, &next.header)?,
                 None => Segment::open_growing(store, file)?,
@@ -34,37 +36,47 @@ impl Log {
     /// On a log that is open for writing this does nothing.
     ///
     /// # Errors
-    /// When a file cannot be read, or a new segment does not continue the log.
+    /// When a file cannot be read, or a new segment does not continue the log;
+    /// [`Error::OutOfRange`] when retention has dropped what comes next: open the log again then.
     pub fn refresh(&self) -> Result<bool> {
         if self.shared.append.is_some() {
             return Ok(false);
         }
         let mut head = self.shared.read_only_head.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.visible_end();
-        loop {
+        let (vfs, before) = (&*self.shared.store.vfs, self.visible_end());
+        let retained = loop {
             let last = self.shared.segments.load().last().cloned();
-            if let Some(segment) = &last {
-                self.read_on(segment, &mut head)?;
-            }
             let next = last
                 .as_ref()
                 .map_or(SegmentId::new(0), |segment| SegmentId::new(segment.header.id.get() + 1));
-            if !self.shared.store.vfs.exists(&segment_path(next))? {
-                break;
+            // Asked before the last one is read: once another follows, nothing is added to it.
+            let has_next = vfs.exists(&segment_path(next))?;
+            if let Some(segment) = &last {
+                self.read_on(segment, &mut head)?;
             }
-            let file =
-                read_segment(&*self.shared.store.vfs, next, &self.shared.store.id, OpenMode::Read)?;
+            if !has_next {
+                let retained = self.check_retained();
+                if retained.is_err() && vfs.exists(&segment_path(next))? {
+                    continue;
+                }
+                break retained;
+            }
+            let file = read_segment(vfs, next, &self.shared.store.id, OpenMode::Read)?;
+            // A segment that was cleaned before it was read here has another length.
             let continues = last.as_ref().is_none_or(|segment| {
-                segment.end() == file.header.prev_end && segment.end_lsn() == file.header.base_lsn
+                let is_whole = segment.header.rewrites > 0 || segment.end() == file.header.prev_end;
+                is_whole && segment.end_lsn() == file.header.base_lsn
             });
             if !continues {
                 let cause = "it does not begin where the segment before it ends";
                 return Err(Error::ChainMismatch { segment: next, cause: cause.into() });
             }
             self.learn_key(&file.header)?;
+            // The segment before was synced before this one appeared.
+            self.shared.marks.raise_durable(file.header.base_lsn);
             let segment = Segment::open_growing(&self.shared.store, file)?;
             self.shared.segments.push(Arc::new(segment));
-        }
+        };
         let end = self.shared.marks.written();
         self.shared.marks.raise_visible(end);
         drop(head);
@@ -72,7 +84,18 @@ impl Log {
         if moved {
             self.shared.listeners.advanced(end);
         }
-        Ok(moved)
+        retained.map(|()| moved)
+    }
+
+    /// The segment after the last one that was read may be gone already.
+    fn check_retained(&self) -> Result<()> {
+        let end = self.shared.marks.written();
+        match SuperblockFile::read_slots(&*self.shared.store.vfs)?.newest {
+            Some(block) if block.start_lsn > end => {
+                Err(Error::OutOfRange { lsn: end, start: block.start_lsn, end: block.durable_end })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// On a log that is open for reading only: takes over the data keys that another process has
