@@ -162,7 +162,9 @@ impl Engine {
 
     /// Does what is due: ends leases whose time is over, carries out erasures that were
     /// interrupted, and once proofs were asked for lets their tree catch up. Owners call it now and
-    /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
+    /// then, or when [`Store::next_expiry`] is reached; how many leases were ended. A store that
+    /// [applies](Self::apply) commands ends leases by [`due_commands`](Self::due_commands)
+    /// instead.
     ///
     /// # Errors
     /// The log's.

@@ -42,6 +42,7 @@ pub enum Stored<'a, V> {
 
 impl<V: Version> Stored<'_, V> {
     /// Whether it ends its key.
+    #[must_use]
     pub fn is_tombstone(&self) -> bool {
         match self {
             Self::Memory(version) => version.is_tombstone(),
@@ -50,6 +51,7 @@ impl<V: Version> Stored<'_, V> {
     }
 
     /// The version, sharing its bytes with the table; `None` when it cannot be decoded.
+    #[must_use]
     pub fn decode(self) -> Option<V> {
         match self {
             Self::Memory(version) => Some(version),

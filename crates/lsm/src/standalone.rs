@@ -329,7 +329,6 @@ impl LsmTree {
     }
 
     /// The keys of a range in order, from both ends; errors of reading come with the keys.
-    #[must_use]
     pub fn scan<'k>(&self, range: impl std::ops::RangeBounds<&'k [u8]>) -> Scan {
         self.snapshot().scan(range)
     }
