@@ -118,7 +118,7 @@ impl Engine {
     }
 
     /// Drops a keyspace with all its keys. A keyspace created later under the same name is
-    /// another one.
+    /// another one; whoever still holds this one finds nothing in it, and cannot put anything.
     ///
     /// # Errors
     /// [`Error::NoKeyspace`]; the log's.

@@ -69,7 +69,9 @@ pub struct Tree<V> {
     next_id: AtomicU64,
     oldest: AtomicU64,
     read_only: bool,
-    forgotten: Mutex<Vec<(Bytes, Bytes)>>,
+    forgotten: RwLock<Vec<(Bytes, Bytes)>>,
+    /// Looked at first: mostly nothing was ever forgotten.
+    has_forgotten: AtomicBool,
     /// Whom merges ask what versions must give up.
     redactor: OnceLock<Arc<dyn Redact>>,
     /// Where the turn of the tables of a level goes on.
@@ -206,6 +208,9 @@ impl<V: Version> Tree<V> {
                 None => {}
             }
         }
+        if self.is_forgotten(key) {
+            return Ok(newer);
+        }
         let oldest = self.oldest.load(Ordering::Acquire);
         let first = newer.first().map_or(u64::MAX, V::sequence);
         let mut versions = Vec::new();
@@ -262,22 +267,38 @@ impl<V: Version> Tree<V> {
         }
     }
 
-    /// Forgets every key from `start` up to `end`: such keys never come again. Walks leave out
+    /// Forgets every key from `start` up to `end`: such keys never come again. Nobody is shown
     /// what tables still have of them, and merges drop it.
     pub fn forget(&self, start: &[u8], end: &[u8]) {
         let range = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgotten = self.forgotten.write().unwrap_or_else(PoisonError::into_inner);
         if !forgotten.contains(&range) {
             forgotten.push(range);
         }
         drop(forgotten);
+        self.has_forgotten.store(true, Ordering::Release);
         let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
         self.memtable_mut().forget(bounds);
     }
 
     /// The ranges that were forgotten.
     fn forgotten(&self) -> Vec<(Bytes, Bytes)> {
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.forgotten.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a forgotten range meets a condition.
+    fn any_forgotten(&self, is_it: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        if !self.has_forgotten.load(Ordering::Acquire) {
+            return false;
+        }
+        let forgotten = self.forgotten.read().unwrap_or_else(PoisonError::into_inner);
+        forgotten.iter().any(|(start, end)| is_it(start, end))
+    }
+
+    /// Whether a key was [forgotten](Self::forget): what tables and records have of it is nothing.
+    #[must_use]
+    pub fn is_forgotten(&self, key: &[u8]) -> bool {
+        self.any_forgotten(|start, end| start <= key && key < end)
     }
 
     /// The least reference of all versions: the place in the log that must be kept.

@@ -88,6 +88,11 @@ impl Leases {
         self.by_id.remove(&id);
     }
 
+    /// Lets go of all keys of a keyspace.
+    pub(crate) fn forget_space(&mut self, space: StreamId) {
+        self.by_id.values_mut().for_each(|lease| lease.keys.retain(|(at, _)| *at != space));
+    }
+
     /// Moves a key from one lease to another.
     pub(crate) fn move_key(&mut self, space: StreamId, key: &Bytes, from: LeaseId, to: LeaseId) {
         if from == to {

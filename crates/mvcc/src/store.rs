@@ -401,9 +401,11 @@ impl Store {
         [last, leases, versions].into_iter().flatten().min()
     }
 
-    /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying.
+    /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying. Leases
+    /// let go of them: whether they are still in a table must not show when a lease ends.
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
+        self.leases().forget_space(space);
         self.index().remove_space(space);
         self.shared.cleaning.note_gone(space);
         // After: whoever sees the number sees the keys gone.
