@@ -69,6 +69,7 @@ impl Engine {
         entry.stream(partition)?;
         let record = GroupOffset { topic_id: entry.meta.id, partition, next, group };
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        view.check_live(&entry.meta)?;
         self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode(), mark)?;
         Ok(())
     }

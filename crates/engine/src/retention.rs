@@ -48,7 +48,8 @@ impl TopicConfig {
 }
 
 impl Engine {
-    /// Changes how long a topic's events are kept.
+    /// Changes how long a topic's events are kept; the settings as they are then. Of two changes
+    /// at once the last one counts whole.
     ///
     /// # Errors
     /// [`NoTopic`](crate::Error::NoTopic); the log's.
@@ -69,9 +70,10 @@ impl Engine {
         Ok(config)
     }
 
-    /// Writes a topic's settings again.
+    /// Writes a topic's settings again, unless it was dropped meanwhile: that would bring it back.
     pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.check_live(&meta)?;
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
         Ok(())
     }
@@ -262,6 +264,18 @@ mod tests {
         let config = LogConfig { segment_size: 64 << 10, background: false, ..Default::default() };
         let log = Log::options().vfs(Arc::new(MemVfs::new())).clock(clock.clone()).config(config);
         Engine::options().log(log).open().expect("opens")
+    }
+
+    #[test]
+    fn a_topic_that_is_dropped_while_it_is_changed_does_not_come_back() {
+        let engine = open(&Arc::new(ManualClock::default()));
+        engine.create_topic("t", TopicConfig::default()).expect("creates");
+        let refused = engine.set_retention("t", |config| {
+            engine.drop_topic("t").expect("drops");
+            config.max_len = Some(1);
+        });
+        assert!(matches!(refused, Err(crate::Error::NoTopic { .. })), "{refused:?}");
+        assert!(engine.topics().is_empty());
     }
 
     #[test]

@@ -222,6 +222,17 @@ impl View {
         self.has_keyspace(stream) || self.topics.values().any(|entry| entry.has_stream(stream))
     }
 
+    /// Whether a topic is live as it was looked up before the view was locked.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`].
+    pub(crate) fn check_live(&self, meta: &TopicCreated) -> Result<()> {
+        match self.topics.get(&meta.name) {
+            Some(entry) if entry.meta.id == meta.id => Ok(()),
+            _ => Err(Error::NoTopic { topic: meta.name.clone() }),
+        }
+    }
+
     /// What the log keeps of a keyspace.
     pub(crate) fn retention(&self, stream: StreamId) -> KeyspaceRetention {
         match self.latest_only.contains(&stream) {
