@@ -3,7 +3,7 @@
 //! A version has a **sequence** (a revision, an LSN: it only grows) by which readers choose,
 //! a **reference** (the place in the log that it came from), and a **weight**: how many keys more
 //! exist because of it than before, -1, 0 or 1. The weights of all versions of a range sum up to
-//! the number of keys in it, however many versions compaction has left: that is how the store
+//! the number of keys in it, however many versions merges have left: that is how the store
 //! counts without looking at each key.
 
 use bytes::Bytes;

@@ -315,7 +315,7 @@ impl LsmTree {
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub fn compact(&self) -> Result<()> {
+    pub fn merge_all(&self) -> Result<()> {
         self.flush()?;
         self.shared.tree.merge_all()
     }

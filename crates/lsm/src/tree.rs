@@ -2,7 +2,7 @@
 //! names; what the log says after it has to be inserted again at open.
 //!
 //! ```text
-//!  insert ──▶ memory ──flush──▶ level 0 ──compact──▶ level 1 ──▶ ...
+//!  insert ──▶ memory ──flush──▶ level 0 ──merge──▶ level 1 ──▶ ...
 //!  get    ──▶ memory, else the record whose place is known, else tables by their filters
 //!  walk   ──▶ memory and tables merged
 //! ```
@@ -11,9 +11,9 @@
 //! A reader looks into memory first and takes the list of tables after: what was evicted in
 //! between is in tables by then.
 
-mod compaction;
 mod flush;
 mod hot;
+mod merging;
 mod open;
 mod options;
 mod points;
@@ -32,11 +32,11 @@ use cairn_codec::CodecRegistry;
 use cairn_vfs::Vfs;
 
 use crate::bounds::Bounds;
-use crate::compact::Job;
 use crate::entry::{Redact, Version};
 use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::memtable::{Memtable, Seed};
+use crate::merging::Job;
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 

@@ -225,11 +225,8 @@ impl Store {
     /// # Errors
     /// [`Error::LeaseExists`], [`Error::LeaseTtlTooLarge`]; the log's.
     pub fn lease_grant(&self, id: Option<LeaseId>, ttl: i64) -> Result<LeaseInfo> {
-        let id = id.filter(|id| !id.is_none()).unwrap_or_else(|| {
-            let mut bytes = [0; 8];
-            self.log().rng().fill(&mut bytes);
-            LeaseId::new((i64::from_le_bytes(bytes) & i64::MAX).max(1))
-        });
+        let id = id.filter(|id| !id.is_none());
+        let id = id.unwrap_or_else(|| LeaseId::random(&**self.log().rng()));
         let least = self.shared.options.lease_ttl_min;
         let ttl = self.write(|planner| planner.lease_grant(id, ttl, least))?;
         Ok(LeaseInfo { id, ttl, remaining: seconds(ttl), keys: Vec::new() })
