@@ -200,14 +200,18 @@ impl Planner<'_> {
     }
 
     /// Ends a lease and deletes its keys, sorted, in one revision; how many. `expired` says in the
-    /// log why it ended.
+    /// log why it ended. Keys that this transaction attaches are not among them.
     ///
     /// # Errors
-    /// [`Error::LeaseNotFound`].
+    /// [`Error::LeaseNotFound`]; [`Error::DuplicateKey`] for a key that this transaction put.
     pub fn lease_revoke(&mut self, id: LeaseId, expired: bool) -> Result<u64> {
         let keys = self.leases.keys(id).ok_or(Error::LeaseNotFound { id })?;
         let mut deleted = 0;
         for (space, key) in keys {
+            let own = self.overlay.get(self.index.hash(*space, key), *space, key);
+            if own.is_some_and(|change| change.version != 0) {
+                return Err(Error::DuplicateKey { key: key.clone() });
+            }
             if self.view().has(*space, key)? {
                 self.tombstone(*space, key.clone())?;
                 deleted += 1;
