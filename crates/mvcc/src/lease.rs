@@ -88,6 +88,21 @@ impl Leases {
         self.by_id.remove(&id);
     }
 
+    /// Keyspaces of the keys that leases have.
+    pub(crate) fn spaces(&self) -> BTreeSet<StreamId> {
+        let mut spaces = BTreeSet::new();
+        for lease in self.by_id.values() {
+            let mut from = Some(0);
+            while let Some(number) = from {
+                let behind = (StreamId::new(number), Bytes::new());
+                let Some((space, _)) = lease.keys.range(behind..).next() else { break };
+                spaces.insert(*space);
+                from = space.get().checked_add(1);
+            }
+        }
+        spaces
+    }
+
     /// Lets go of all keys of a keyspace.
     pub(crate) fn forget_space(&mut self, space: StreamId) {
         self.by_id.values_mut().for_each(|lease| lease.keys.retain(|(at, _)| *at != space));

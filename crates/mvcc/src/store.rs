@@ -375,12 +375,14 @@ impl Store {
         }
     }
 
-    /// Numbers of the keyspaces that hold or held keys.
+    /// Numbers of the keyspaces that hold or held keys, or whose keys a lease has; rising.
     ///
     /// # Errors
     /// [`Error::Index`](crate::Error::Index).
     pub fn spaces(&self) -> Result<Vec<StreamId>> {
-        self.index().spaces()
+        let mut spaces = self.leases().spaces();
+        spaces.extend(self.index().spaces()?);
+        Ok(spaces.into_iter().collect())
     }
 
     /// How many keys a keyspace holds now.
