@@ -193,26 +193,36 @@ impl<V: Version> Tree<V> {
         Error::corrupt(&self.dir, 0, "a version in a table is not what the layer above wrote")
     }
 
-    /// Every version of a key that has not been dropped, oldest first.
+    /// Every version of a key that can be read, oldest first, wherever they are: from the one that
+    /// the oldest reader sees on, unless that is a tombstone.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
     pub fn history(&self, key: &[u8]) -> Result<Vec<V>> {
-        let mut newer = Vec::new();
-        {
+        let (mut newer, is_whole) = {
             let memtable = self.memtable();
             match memtable.get(self.hash(key), key) {
-                Some(slot) if !slot.partial => return Ok(slot.history.versions().to_vec()),
-                Some(slot) => newer.extend_from_slice(slot.history.versions()),
-                None if memtable.is_complete() => return Ok(Vec::new()),
-                None => {}
+                Some(slot) => (slot.history.versions().to_vec(), !slot.partial),
+                None => (Vec::new(), memtable.is_complete()),
             }
-        }
-        if self.is_forgotten(key) {
-            return Ok(newer);
-        }
+        };
         let oldest = self.oldest.load(Ordering::Acquire);
-        let first = newer.first().map_or(u64::MAX, V::sequence);
+        let mut versions = match is_whole || self.is_forgotten(key) {
+            true => Vec::new(),
+            false => self.versions_in_tables(key, newer.first(), oldest)?,
+        };
+        versions.append(&mut newer);
+        let hidden = versions.partition_point(|version| version.sequence() <= oldest);
+        let seen = hidden.checked_sub(1).and_then(|at| versions.get(at));
+        let is_nothing = seen.is_some_and(V::is_tombstone);
+        versions.drain(..if is_nothing { hidden } else { hidden.saturating_sub(1) });
+        Ok(versions)
+    }
+
+    /// The versions of a key that tables have before another one, oldest first; nothing before
+    /// the newest that the oldest reader sees.
+    fn versions_in_tables(&self, key: &[u8], before: Option<&V>, oldest: u64) -> Result<Vec<V>> {
+        let first = before.map_or(u64::MAX, V::sequence);
         let mut versions = Vec::new();
         let mut is_whole = true;
         self.levels.load().versions(key, first.saturating_sub(1), |entry| {
@@ -220,16 +230,12 @@ impl<V: Version> Tree<V> {
                 Some(version) => versions.push(version),
                 None => is_whole = false,
             }
-            // What is before the newest one that the oldest reader sees, nobody can read.
             is_whole && entry.sequence > oldest
         })?;
         if !is_whole {
             return Err(self.undecodable());
         }
         versions.reverse();
-        versions.append(&mut newer);
-        let hidden = versions.partition_point(|version| version.sequence() <= oldest);
-        versions.drain(..hidden.saturating_sub(1));
         Ok(versions)
     }
 
