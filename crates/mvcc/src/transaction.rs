@@ -300,7 +300,7 @@ impl Transaction {
         }
         let ranges = match self.isolation {
             Isolation::Snapshot => &[][..],
-            Isolation::Serializable => &self.work.read_ranges,
+            Isolation::Serializable => &self.work.read_ranges[..],
         };
         for (space, range) in ranges {
             let conflict = planner.index.changed_after(*space, range, self.snapshot)?;
