@@ -92,7 +92,11 @@ impl Engine {
         let retention = retention.unwrap_or_default();
         let created = KeyspaceCreated { stream, retention, by_subject, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
-        self.keep(stream, retention);
+        // A new one is kept whole without a word: taking that back would wait for a cleaning under
+        // way, and with it everybody who looks a name up.
+        if retention == KeyspaceRetention::LatestOnly {
+            self.keep(stream, retention);
+        }
         Ok(true)
     }
 
