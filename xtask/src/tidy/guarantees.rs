@@ -19,16 +19,24 @@ pub fn check(sources: &[Source]) -> Vec<String> {
 }
 
 fn check_page(page: &str, sources: &[Source]) -> Vec<String> {
-    let exists = |path: &str, name: &str| {
+    let exists = |module: &str, name: &str| {
+        let (file, dir) = (format!("/{module}.rs"), format!("/{module}/"));
+        let is_in = |path: &str| path.ends_with(&file) || path.contains(&dir);
         let start = format!("fn {name}(");
-        sources.iter().any(|source| source.path == path && source.text.contains(&start))
+        sources.iter().any(|source| is_in(&source.path) && source.text.contains(&start))
     };
-    let tests = page.split('`').filter_map(|token| token.split_once(".rs::"));
-    tests
-        .map(|(stem, name)| (format!("{stem}.rs"), name))
-        .filter(|(path, name)| !exists(path, name))
-        .map(|(path, name)| format!("{PAGE}: there is no test `{name}` in {path}"))
+    page.split('`')
+        .filter_map(test_of)
+        .filter(|(module, name)| !exists(module, name))
+        .map(|(module, name)| format!("{PAGE}: there is no test `{name}` in `{module}`"))
         .collect()
+}
+
+/// The module and the name of a test, of a token such as `crashes::acknowledged_writes_stay`.
+fn test_of(token: &str) -> Option<(&str, &str)> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
+    let (module, rest) = token.split_once("::").filter(|_| token.chars().all(is_part))?;
+    Some((module, rest.rsplit("::").next().unwrap_or(rest)))
 }
 
 #[cfg(test)]
@@ -39,9 +47,13 @@ mod tests {
     #[test]
     fn a_promise_whose_test_is_gone_is_caught() {
         let path = "crates/a/tests/b.rs";
-        let page = "| Durable | `crates/a/tests/b.rs::acknowledged_writes_stay` |\n";
+        let page = "| Durable, see `Log::open` | `cairn-a` `b::acknowledged_writes_stay` |\n";
         let there = [source(path, "//! Doc.\nfn acknowledged_writes_stay() {\n}\n")];
         assert_eq!(check_page(page, &there), Vec::<String>::new());
+        let within = [source("crates/a/src/b/tests.rs", &there[0].text)];
+        assert_eq!(check_page(&page.replace("b::", "b::tests::"), &within), Vec::<String>::new());
+        let elsewhere = [source("crates/a/tests/c.rs", &there[0].text)];
+        assert_eq!(check_page(page, &elsewhere).len(), 1);
         let renamed = [source(path, "//! Doc.\nfn acknowledged_writes_stay_put() {\n}\n")];
         assert_eq!(check_page(page, &renamed).len(), 1);
         assert_eq!(check_page(page, &[]).len(), 1);
