@@ -7,7 +7,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let engine = Engine::open(dir.path().join("data"))?;
     engine.create_topic("readings", TopicConfig::default())?;
-    let mut stream = engine.stream("readings", 0, From::Earliest)?;
+    let mut stream = engine.stream("readings", 0, ReadFrom::Earliest)?;
     let writer = engine.clone();
     let writing = tokio::spawn(async move {
         for celsius in [19, 20, 22] {

@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let engine = Engine::open(dir.path().join("data"))?;
     engine.create_topic("temperatures", TopicConfig::default())?;
-    let mut live = engine.subscribe("temperatures", None, From::Earliest)?;
+    let mut live = engine.subscribe("temperatures", None, ReadFrom::Earliest)?;
     std::thread::scope(|scope| -> Result<(), Box<dyn std::error::Error>> {
         let writer = scope.spawn(|| {
             (0..5).try_for_each(|minute| {
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok(writer.join().map_err(|_| "the writer panicked")??)
     })?;
-    let from = From::Time(Timestamp::from_secs(1_790_000_000 + 150));
+    let from = ReadFrom::Time(Timestamp::from_secs(1_790_000_000 + 150));
     for event in engine.events_from("temperatures", 0, from)? {
         println!("since the third minute: {}", event?.data.as_str().unwrap_or_default());
     }

@@ -9,7 +9,7 @@ use cairn_types::Event;
 use tokio::sync::Notify;
 
 use crate::append::Pending;
-use crate::{Appended, Engine, Error, Events, From, NewEvent, Result};
+use crate::{Appended, Engine, Error, Events, NewEvent, ReadFrom, Result};
 
 impl Engine {
     /// As [`append`](Self::append), without blocking the runtime.
@@ -46,7 +46,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`events_from`](Self::events_from).
-    pub fn stream(&self, topic: &str, partition: u32, from: From) -> Result<EventStream> {
+    pub fn stream(&self, topic: &str, partition: u32, from: ReadFrom) -> Result<EventStream> {
         let moved = Arc::new(Notify::new());
         let told = moved.clone();
         let guard = self.log().on_advance(Box::new(move |_| told.notify_waiters()));

@@ -48,7 +48,7 @@ pub use transaction::GuardedTransaction;
 use crate::{Engine, Error, Result};
 use admission::Admission;
 
-/// The stream whose keys are the records. Streams are numbered upwards and the last number is
+/// The stream whose keys are the records. Streams are numbered upwards and the last two numbers are
 /// never given away, so no keyspace and no partition can have it.
 pub const STREAM: StreamId = StreamId::new(u32::MAX);
 /// The topic with the audit events.

@@ -81,16 +81,19 @@ impl NewEvent {
     }
 
     /// An event with JSON data, validated on append.
+    #[must_use]
     pub fn json(data: impl Into<Bytes>) -> Self {
         Self::new(EventData::json(data))
     }
 
     /// An event with text.
+    #[must_use]
     pub fn text(data: impl Into<String>) -> Self {
         Self::new(EventData::text(data))
     }
 
     /// An event with bytes.
+    #[must_use]
     pub fn binary(data: impl Into<Bytes>) -> Self {
         Self::new(EventData::binary(data))
     }

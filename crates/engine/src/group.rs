@@ -7,7 +7,7 @@ use cairn_types::{Event, GroupName, Offset, Partition};
 
 use crate::engine::Mark;
 use crate::metadata::GroupOffset;
-use crate::{Engine, Events, From, Result};
+use crate::{Engine, Events, ReadFrom, Result};
 
 /// How far a group is behind in one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Engine {
         let partitions = (0..count)
             .map(|number| {
                 let next = self.committed(group.as_str(), topic, number)?;
-                self.events_from(topic, number, next.map_or(From::Earliest, From::Offset))
+                self.events_from(topic, number, next.map_or(ReadFrom::Earliest, ReadFrom::Offset))
             })
             .collect::<Result<_>>()?;
         let (engine, topic) = (self.clone(), topic.to_owned());
@@ -69,6 +69,7 @@ impl Engine {
         entry.stream(partition)?;
         let record = GroupOffset { topic_id: entry.meta.id, partition, next, group };
         let mut view = self.shared.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        view.check_live(&entry.meta)?;
         self.append_system(&mut view, RecordKind::GROUP_OFFSET, &record.encode(), mark)?;
         Ok(())
     }

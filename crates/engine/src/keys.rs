@@ -92,7 +92,11 @@ impl Engine {
         let retention = retention.unwrap_or_default();
         let created = KeyspaceCreated { stream, retention, by_subject, name };
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &created.encode(), mark)?;
-        self.keep(stream, retention);
+        // A new one is kept whole without a word: taking that back would wait for a cleaning under
+        // way, and with it everybody who looks a name up.
+        if retention == KeyspaceRetention::LatestOnly {
+            self.keep(stream, retention);
+        }
         Ok(true)
     }
 
@@ -118,7 +122,7 @@ impl Engine {
     }
 
     /// Drops a keyspace with all its keys. A keyspace created later under the same name is
-    /// another one.
+    /// another one; whoever still holds this one finds nothing in it, and cannot put anything.
     ///
     /// # Errors
     /// [`Error::NoKeyspace`]; the log's.
@@ -162,7 +166,9 @@ impl Engine {
 
     /// Does what is due: ends leases whose time is over, carries out erasures that were
     /// interrupted, and once proofs were asked for lets their tree catch up. Owners call it now and
-    /// then, or when [`Store::next_expiry`] is reached; how many leases were ended.
+    /// then, or when [`Store::next_expiry`] is reached; how many leases were ended. A store that
+    /// [applies](Self::apply) commands ends leases by [`due_commands`](Self::due_commands)
+    /// instead.
     ///
     /// # Errors
     /// The log's.

@@ -71,7 +71,7 @@ pub use keys::{Committed, Keyspace, Transaction};
 pub use membership::Membership;
 pub use metadata::KeyspaceRetention;
 pub use producer::Producer;
-pub use read::{Events, From};
+pub use read::{Events, ReadFrom};
 pub use replicate::{
     CommandSubmitter, Commands, LocalReplication, Position, PositionedSnapshot, SnapshotProvider,
     Submission,

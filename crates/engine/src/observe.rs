@@ -94,7 +94,7 @@ impl Figures {
             free_bytes: gauge("cairn_disk_free_bytes", "Bytes free on the disk"),
             quota_bytes: gauge("cairn_log_quota_bytes", "Quota of the log, 0 for none"),
             revision: gauge("cairn_key_revision", "Current revision"),
-            versions: gauge("cairn_key_versions", "Versions of keys that can be read"),
+            versions: gauge("cairn_key_versions", "Versions of keys in memory or in tables"),
             leases: gauge("cairn_leases", "Leases"),
             topics: gauge("cairn_topics", "Topics"),
             keyspaces: gauge("cairn_keyspaces", "Keyspaces"),

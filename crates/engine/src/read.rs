@@ -7,7 +7,7 @@ use crate::{Engine, Error, Result, envelope};
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum ReadFrom {
     /// At this offset, or the first after it that is still there.
     Offset(Offset),
     /// At the first event with this time or a later one.
@@ -21,6 +21,7 @@ pub enum From {
 /// Events of a partition in order. It ends at the newest event that is visible; calling `next`
 /// again later goes on.
 #[derive(Debug)]
+#[must_use = "nothing is read until it is asked for events"]
 pub struct Events {
     engine: Engine,
     topic: Topic,
@@ -101,26 +102,27 @@ impl Engine {
     /// # Errors
     /// [`Error::NoTopic`], [`Error::NoPartition`].
     pub fn events(&self, topic: &str, partition: u32, from: u64) -> Result<Events> {
-        self.events_from(topic, partition, From::Offset(Offset::new(from)))
+        self.events_from(topic, partition, ReadFrom::Offset(Offset::new(from)))
     }
 
     /// Events of a partition from anywhere on.
     ///
     /// # Errors
     /// [`Error::NoTopic`], [`Error::NoPartition`], or the log's.
-    pub fn events_from(&self, topic: &str, partition: u32, from: From) -> Result<Events> {
+    pub fn events_from(&self, topic: &str, partition: u32, from: ReadFrom) -> Result<Events> {
         let entry = self.entry(topic)?;
         let partition = Partition::new(partition);
         let stream = entry.stream(partition)?;
         let log = self.log();
         let start = match from {
-            From::Offset(offset) => offset.get(),
-            From::Earliest => 0,
-            From::Latest => log.visible_end_of(stream)?,
-            From::Time(time) => match log.sequence_at_time(stream, time)? {
-                Some(sequence) => sequence,
-                None => log.visible_end_of(stream)?,
-            },
+            ReadFrom::Offset(offset) => offset.get(),
+            ReadFrom::Earliest => 0,
+            ReadFrom::Latest => log.visible_end_of(stream)?,
+            ReadFrom::Time(time) => {
+                // First: what comes between the two looks is after it, and not left out.
+                let end = log.visible_end_of(stream)?;
+                log.sequence_at_time(stream, time)?.unwrap_or(end)
+            }
         };
         let scan = log.scan_stream(stream, start.max(self.trimmed(stream)));
         Ok(Events { engine: self.clone(), topic: entry.meta.name.clone(), partition, scan })
@@ -227,7 +229,9 @@ impl Engine {
 }
 
 /// What the engine asks of the log about a stream's end.
-trait VisibleEnd {
+pub(crate) trait VisibleEnd {
+    /// The sequence behind the newest visible record; [`Log::next_sequence`] also counts what is
+    /// under way.
     fn visible_end_of(&self, stream: StreamId) -> Result<u64>;
 }
 

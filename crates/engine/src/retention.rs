@@ -11,6 +11,7 @@ use cairn_types::{Lsn, Offset, StreamId};
 
 use crate::engine::Mark;
 use crate::metadata::{TopicCreated, encode_trimmed};
+use crate::read::VisibleEnd as _;
 use crate::view::TopicEntry;
 use crate::{Engine, Result, TopicConfig};
 
@@ -47,7 +48,8 @@ impl TopicConfig {
 }
 
 impl Engine {
-    /// Changes how long a topic's events are kept.
+    /// Changes how long a topic's events are kept; the settings as they are then. Of two changes
+    /// at once the last one counts whole.
     ///
     /// # Errors
     /// [`NoTopic`](crate::Error::NoTopic); the log's.
@@ -68,16 +70,18 @@ impl Engine {
         Ok(config)
     }
 
-    /// Writes a topic's settings again.
+    /// Writes a topic's settings again, unless it was dropped meanwhile: that would bring it back.
     pub(crate) fn set_meta(&self, meta: TopicCreated, mark: Mark) -> Result<()> {
         let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.check_live(&meta)?;
         self.append_system(&mut view, RecordKind::STREAM_CREATED, &meta.encode(), mark)?;
         Ok(())
     }
 
     /// Applies the topics' retention now: trims partitions, drops what was trimmed or
     /// superseded from complete segments, and drops segments that nothing needs any more.
-    /// Topics without retention, and keys that can be read, keep everything.
+    /// Topics without retention, and keys that can be read, keep everything. A store that
+    /// [applies](Self::apply) commands is trimmed by [`due_commands`](Self::due_commands) instead.
     ///
     /// # Errors
     /// The log's; what was done before stays done.
@@ -143,11 +147,13 @@ impl Engine {
         let log = self.log();
         let config = &entry.meta.config;
         let before = self.view().trimmed.get(&stream).copied().unwrap_or(0);
-        let next = log.next_sequence(stream);
+        // Before the time is looked for, and without what is under way: that is not found by its
+        // time, and would go though it is the newest.
+        let end = log.visible_end_of(stream)?;
         let mut begin = before;
         if let Some(age) = config.max_age {
             let oldest = log.clock().now().saturating_sub(age);
-            begin = begin.max(log.sequence_at_time(stream, oldest)?.unwrap_or(next));
+            begin = begin.max(log.sequence_at_time(stream, oldest)?.unwrap_or(end));
         }
         if let Some(max_len) = config.max_len {
             begin = begin.max(self.begin_by_len(stream, begin, max_len)?);
@@ -249,13 +255,49 @@ mod tests {
     use super::*;
     use crate::NewEvent;
     use cairn_segment::{Log, LogConfig};
-    use cairn_vfs::MemVfs;
+    use cairn_types::Timestamp;
+    use cairn_vfs::{ManualClock, MemVfs};
+    use std::time::Duration;
+
+    fn open(clock: &Arc<ManualClock>) -> Engine {
+        clock.set(Timestamp::from_secs(1_700_000_000));
+        let config = LogConfig { segment_size: 64 << 10, background: false, ..Default::default() };
+        let log = Log::options().vfs(Arc::new(MemVfs::new())).clock(clock.clone()).config(config);
+        Engine::options().log(log).open().expect("opens")
+    }
+
+    #[test]
+    fn a_topic_that_is_dropped_while_it_is_changed_does_not_come_back() {
+        let engine = open(&Arc::new(ManualClock::default()));
+        engine.create_topic("t", TopicConfig::default()).expect("creates");
+        let refused = engine.set_retention("t", |config| {
+            engine.drop_topic("t").expect("drops");
+            config.max_len = Some(1);
+        });
+        assert!(matches!(refused, Err(crate::Error::NoTopic { .. })), "{refused:?}");
+        assert!(engine.topics().is_empty());
+    }
+
+    #[test]
+    fn an_event_under_way_is_not_trimmed_with_the_old_ones() {
+        let clock = Arc::new(ManualClock::default());
+        let engine = open(&clock);
+        let max_age = Some(Duration::from_secs(60));
+        engine.create_topic("t", TopicConfig { max_age, ..Default::default() }).expect("creates");
+        engine.append("t", NewEvent::text("old")).expect("appends");
+        clock.advance(Duration::from_secs(100));
+        let under_way = engine.begin_append("t", &[NewEvent::text("new")], None, None);
+        engine.retain_topics().expect("retains");
+        engine.finish_append(under_way.expect("submits")).expect("appends");
+        let events: Vec<_> = engine.events("t", 0, 0).expect("there").collect();
+        assert_eq!(events.len(), 1);
+        let event = events[0].as_ref().expect("reads");
+        assert_eq!((event.offset.get(), event.data.as_str()), (1, Some("new")));
+    }
 
     #[test]
     fn a_topic_that_comes_while_others_are_cleaned_loses_nothing() {
-        let config = LogConfig { segment_size: 64 << 10, background: false, ..Default::default() };
-        let log = Log::options().vfs(Arc::new(MemVfs::new())).config(config);
-        let engine = Engine::options().log(log).open().expect("opens");
+        let engine = open(&Arc::new(ManualClock::default()));
         let by_key = TopicConfig { latest_by_key: true, ..TopicConfig::default() };
         engine.create_topic("state", by_key).expect("creates");
         let entries: Vec<_> = engine.view().topics.values().cloned().collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cairn_types::Event;
 
-use crate::{Engine, Events, From, Result};
+use crate::{Engine, Events, ReadFrom, Result};
 
 /// Events of one or all partitions of a topic, those to come included.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Engine {
         &self,
         topic: &str,
         partition: Option<u32>,
-        from: From,
+        from: ReadFrom,
     ) -> Result<Subscription> {
         let count = self.entry(topic)?.meta.config.partitions;
         let wanted = match partition {

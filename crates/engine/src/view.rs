@@ -44,6 +44,12 @@ impl TopicEntry {
         Ok(StreamId::new(self.meta.first_stream.get() + partition.get()))
     }
 
+    /// Whether a partition has this stream.
+    pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
+        let first = self.meta.first_stream.get();
+        (first..first.saturating_add(self.meta.config.partitions)).contains(&stream.get())
+    }
+
     pub(crate) fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
         (0..self.meta.config.partitions).map(Partition::new)
     }
@@ -164,6 +170,10 @@ impl View {
             RecordKind::STREAM_DROPPED => {
                 let id = decode_dropped(payload)?;
                 self.next_topic_id = self.next_topic_id.max(id.checked_add(1)?);
+                let gone = self.topics.values().find(|entry| entry.meta.id == id).cloned();
+                if let Some(gone) = gone {
+                    self.trimmed.retain(|stream, _| !gone.has_stream(*stream));
+                }
                 self.topics.retain(|_, entry| entry.meta.id != id);
                 for offsets in self.groups.values_mut() {
                     offsets.retain(|(topic_id, _), _| *topic_id != id);
@@ -209,11 +219,18 @@ impl View {
 
     /// Whether a live topic or keyspace has this stream.
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
-        let in_topic = |entry: &Arc<TopicEntry>| {
-            let first = entry.meta.first_stream.get();
-            (first..first.saturating_add(entry.meta.config.partitions)).contains(&stream.get())
-        };
-        self.has_keyspace(stream) || self.topics.values().any(in_topic)
+        self.has_keyspace(stream) || self.topics.values().any(|entry| entry.has_stream(stream))
+    }
+
+    /// Whether a topic is live as it was looked up before the view was locked.
+    ///
+    /// # Errors
+    /// [`Error::NoTopic`].
+    pub(crate) fn check_live(&self, meta: &TopicCreated) -> Result<()> {
+        match self.topics.get(&meta.name) {
+            Some(entry) if entry.meta.id == meta.id => Ok(()),
+            _ => Err(Error::NoTopic { topic: meta.name.clone() }),
+        }
     }
 
     /// What the log keeps of a keyspace.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_engine::{Engine, From, NewEvent, TopicConfig};
+use cairn_engine::{Engine, NewEvent, ReadFrom, TopicConfig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_append_and_share_syncs_and_a_stream_sees_every_event() {
     let dir = tempfile::tempdir().expect("a directory");
     let engine = Engine::open(dir.path().join("data")).expect("opens");
     engine.create_topic("t", TopicConfig::default()).expect("creates");
-    let mut stream = engine.stream("t", 0, From::Earliest).expect("streams");
+    let mut stream = engine.stream("t", 0, ReadFrom::Earliest).expect("streams");
     let reader = tokio::spawn(async move {
         for expected in 0..500 {
             let event = stream.next().await.expect("reads");

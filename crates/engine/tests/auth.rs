@@ -131,7 +131,7 @@ fn nothing_is_allowed_but_what_a_role_allows() {
     denied(handle.append("t", NewEvent::json("{}")));
     denied(handle.events("t", 0, 0));
     denied(handle.newest("t", 0, None, 1));
-    denied(handle.subscribe("t", None, cairn_engine::From::Earliest));
+    denied(handle.subscribe("t", None, cairn_engine::ReadFrom::Earliest));
     denied(handle.consumer("g", "t"));
     denied(handle.create_topic("u", TopicConfig::default()));
     denied(handle.drop_topic("t"));

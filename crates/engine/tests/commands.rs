@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_engine::*;
 use cairn_mvcc::{
-    Compare, CompareOp, CompareTarget, DeleteRange, LeaseId, Put, RangeRequest, Txn, TxnOp,
+    Compare, CompareOp, CompareTarget, DeleteRange, LeaseId, Options, Put, RangeRequest,
+    TreeOptions, Txn, TxnOp,
 };
 use cairn_segment::{Compression, Log, LogConfig, LogOptions, Retention};
 use cairn_types::*;
@@ -24,7 +25,20 @@ fn log(vfs: &MemVfs, seed: u64) -> LogOptions {
 }
 
 fn open(vfs: &MemVfs, seed: u64) -> Engine {
-    Engine::options().log(log(vfs, seed)).open().expect("opens")
+    // Where keys are must not show either: in every other store most are in tables.
+    let cramped = TreeOptions {
+        memory_len: 1 << 10,
+        hot_len: 1 << 10,
+        flush_len: 1 << 9,
+        block_len: 128,
+        table_len: 1 << 10,
+        level_len: 2 << 10,
+        flushed_max: 2,
+        ..TreeOptions::default()
+    };
+    let tree = if seed.is_multiple_of(2) { cramped } else { TreeOptions::default() };
+    let keys = Options { tree, ..Options::default() };
+    Engine::options().log(log(vfs, seed)).keys(keys).open().expect("opens")
 }
 
 fn replica(vfs: &MemVfs, commands: &MemVfs, seed: u64) -> LocalReplication {

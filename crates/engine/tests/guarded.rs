@@ -49,12 +49,12 @@ fn a_lease_takes_what_deleting_its_keys_takes() {
 #[cfg(feature = "tokio")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn async_calls_are_checked_and_a_stream_that_waits_ends_with_a_revocation() {
-    use cairn_engine::{From, NewEvent};
+    use cairn_engine::{NewEvent, ReadFrom};
     let (engine, auth, id, ada) = world(&[crate::auth::on_topic(Actions::READ | Actions::WRITE)]);
     ada.append_async("t", NewEvent::text("one")).await.expect("allowed");
     denied(engine.as_anonymous().append_async("t", NewEvent::text("two")).await);
-    denied(engine.as_anonymous().stream("t", 0, From::Earliest));
-    let mut stream = ada.stream("t", 0, From::Earliest).expect("allowed");
+    denied(engine.as_anonymous().stream("t", 0, ReadFrom::Earliest));
+    let mut stream = ada.stream("t", 0, ReadFrom::Earliest).expect("allowed");
     assert_eq!(stream.next().await.expect("allowed").data.as_str(), Some("one"));
     let waiting = tokio::spawn(async move { stream.next().await });
     let revoke = tokio::task::spawn_blocking(move || auth.revoke_role(id, &role("role")));

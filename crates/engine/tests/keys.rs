@@ -3,7 +3,10 @@
 use cairn_engine::metadata::encode_keyspace_dropped;
 use cairn_engine::proof::dag::DAG_STREAM;
 use cairn_engine::{Engine, Error, NewEvent, TopicConfig};
-use cairn_mvcc::{LeaseId, Options, Put, Range, RangeRequest, WatchRequest};
+use cairn_mvcc::{
+    Error as KeysError, Isolation, LeaseId, Options, Put, Range, RangeRequest, TreeOptions,
+    WatchRequest,
+};
 use cairn_segment::{Draft, Log, LogConfig, RecordDraft, RecordKind, Retention};
 use cairn_types::StreamId;
 use cairn_vfs::{MemVfs, Vfs};
@@ -90,8 +93,19 @@ fn a_dropped_keyspace_is_gone_and_its_name_is_free_for_another() {
     let vfs = MemVfs::new();
     let engine = open(&vfs);
     engine.create_keyspace("tmp").expect("creates");
-    engine.keyspace("tmp").expect("there").put("k", "old").expect("puts");
+    let old = engine.keyspace("tmp").expect("there");
+    old.put("k", "old").expect("puts");
+    let mut begun = engine.begin(Isolation::Serializable);
+    begun.put(&old, "k", "later");
     engine.drop_keyspace("tmp").expect("drops");
+    let dropped = |error| matches!(error, Error::Keys(KeysError::KeyspaceDropped { .. }));
+    assert!(dropped(old.put("k", "lost").expect_err("it would be gone")));
+    assert!(dropped(begun.commit().expect_err("it would be gone")));
+    assert_eq!(
+        (old.get("k").expect("reads"), old.delete("k").expect("deletes").deleted),
+        (None, 0)
+    );
+    drop(old);
     assert!(matches!(engine.keyspace("tmp"), Err(Error::NoKeyspace { .. })));
     engine.create_keyspace("tmp").expect("creates");
     assert_eq!(engine.keyspace("tmp").expect("there").get("k").expect("reads"), None);
@@ -201,4 +215,32 @@ fn a_transaction_attaches_leases_and_deletes_ranges() {
     committed.expect("commits");
     assert_eq!(keys.key_count().expect("counts"), 2);
     assert_eq!(engine.keys().lease(lease.id).expect("there").keys.len(), 1);
+}
+
+#[test]
+fn a_lease_lets_go_of_the_keys_of_a_keyspace_that_is_dropped_wherever_they_are() {
+    // In memory, and in tables alone: stores that apply the same commands may differ in that.
+    for memory_len in [40 << 20, 0] {
+        let tree = TreeOptions { memory_len, hot_len: 0, ..TreeOptions::default() };
+        let options = Options { tree, ..Options::default() };
+        let config = LogConfig { background: false, ..LogConfig::default() };
+        let log = Log::options().vfs(Arc::new(MemVfs::new())).config(config);
+        let engine = Engine::options().log(log).keys(options).open().expect("opens");
+        engine.create_keyspace("k").expect("creates");
+        engine.create_keyspace("other").expect("creates");
+        let keys = engine.keyspace("k").expect("there");
+        let lease = engine.grant_lease(60).expect("grants").id;
+        keys.put_with(Put::new(keys.stream(), "a", "x").lease(lease)).expect("puts");
+        engine.keys().flush().expect("flushes");
+        for number in 0..10 {
+            let other = engine.keyspace("other").expect("there");
+            other.put(number.to_string(), "x").expect("puts, and lets go of keys in memory");
+        }
+        assert_eq!(engine.keys().tree_stats().is_complete, memory_len > 0);
+        engine.drop_keyspace("k").expect("drops");
+        assert!(engine.keys().lease(lease).expect("there").keys.is_empty());
+        let revision = engine.revision();
+        assert_eq!(engine.keys().lease_revoke(lease).expect("ends"), 0);
+        assert_eq!(engine.revision(), revision, "{memory_len}");
+    }
 }

@@ -151,12 +151,12 @@ fn events_are_found_by_time_and_from_the_end() {
         engine.append("t", NewEvent::text(second.to_string()).at(at)).expect("appends");
     }
     let mut from =
-        engine.events_from("t", 0, From::Time(Timestamp::from_secs(3001))).expect("reads");
+        engine.events_from("t", 0, ReadFrom::Time(Timestamp::from_secs(3001))).expect("reads");
     assert_eq!(from.next().expect("there").expect("reads").offset, Offset::new(301));
     let newest = engine.newest("t", 0, None, 10).expect("reads");
     let offsets: Vec<_> = newest.iter().map(|event| event.offset.get()).collect();
     assert_eq!(offsets, [499, 498, 497, 496, 495, 494, 493, 492, 491, 490]);
-    assert!(engine.events_from("t", 0, From::Latest).expect("reads").next().is_none());
+    assert!(engine.events_from("t", 0, ReadFrom::Latest).expect("reads").next().is_none());
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_subscription_catches_up_and_goes_on_live() {
     let append =
         |number: u32| engine.append("t", NewEvent::text(number.to_string())).expect("appends");
     (0..50).for_each(|number| drop(append(number)));
-    let mut subscription = engine.subscribe("t", None, From::Earliest).expect("subscribes");
+    let mut subscription = engine.subscribe("t", None, ReadFrom::Earliest).expect("subscribes");
     std::thread::scope(|scope| {
         scope.spawn(|| (50..200).for_each(|number| drop(append(number))));
         let mut seen = std::collections::BTreeSet::new();
@@ -294,7 +294,7 @@ fn nobody_subscribes_to_a_partition_that_is_not_there() {
     let engine = open(&MemVfs::new());
     engine.create_topic("t", TopicConfig::default()).expect("creates");
     for partition in [1, u32::MAX] {
-        let refused = engine.subscribe("t", Some(partition), From::Earliest);
+        let refused = engine.subscribe("t", Some(partition), ReadFrom::Earliest);
         assert!(matches!(refused, Err(Error::NoPartition { .. })), "{partition}");
     }
 }

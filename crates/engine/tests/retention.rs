@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::texts;
-use cairn_engine::{Engine, From, NewEvent, TopicConfig};
+use cairn_engine::{Engine, NewEvent, ReadFrom, TopicConfig};
 use cairn_segment::{Log, LogConfig, VerifyOptions};
 use cairn_types::Timestamp;
 use cairn_vfs::{ManualClock, MemVfs};
@@ -42,7 +42,7 @@ fn old_events_are_trimmed_at_once_and_their_bytes_go() {
     assert_eq!(first.get(), 40);
     assert_eq!(texts(&engine, "short", 0).len(), 60);
     assert_eq!(engine.newest("short", 0, None, 1000).expect("reads").len(), 60);
-    let earliest = engine.events_from("short", 0, From::Earliest).expect("reads").next();
+    let earliest = engine.events_from("short", 0, ReadFrom::Earliest).expect("reads").next();
     assert_eq!(earliest.expect("some").expect("reads").offset.get(), 40);
     assert_eq!(texts(&engine, "ledger", 0).len(), 100);
     assert!(engine.verify(&VerifyOptions::default()).expect("verifies").is_intact());

@@ -34,6 +34,15 @@ pub(crate) fn is_empty_range(bounds: &Bounds<'_>) -> bool {
     }
 }
 
+/// Whether a range may have keys from `start` on that are before `end`.
+pub(crate) fn meets(bounds: &Bounds<'_>, start: &[u8], end: &[u8]) -> bool {
+    let begins_after = match bounds.0 {
+        Bound::Included(first) | Bound::Excluded(first) => first >= end,
+        Bound::Unbounded => false,
+    };
+    !begins_after && !is_past(&bounds.1, start)
+}
+
 /// The first key of a range, or the one behind it, as a cursor seeks it.
 pub(crate) fn first_key(bounds: &Bounds<'_>) -> Vec<u8> {
     match bounds.0 {

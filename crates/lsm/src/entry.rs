@@ -3,7 +3,7 @@
 //! A version has a **sequence** (a revision, an LSN: it only grows) by which readers choose,
 //! a **reference** (the place in the log that it came from), and a **weight**: how many keys more
 //! exist because of it than before, -1, 0 or 1. The weights of all versions of a range sum up to
-//! the number of keys in it, however many versions compaction has left: that is how the store
+//! the number of keys in it, however many versions merges have left: that is how the store
 //! counts without looking at each key.
 
 use bytes::Bytes;
@@ -42,6 +42,7 @@ pub enum Stored<'a, V> {
 
 impl<V: Version> Stored<'_, V> {
     /// Whether it ends its key.
+    #[must_use]
     pub fn is_tombstone(&self) -> bool {
         match self {
             Self::Memory(version) => version.is_tombstone(),
@@ -50,6 +51,7 @@ impl<V: Version> Stored<'_, V> {
     }
 
     /// The version, sharing its bytes with the table; `None` when it cannot be decoded.
+    #[must_use]
     pub fn decode(self) -> Option<V> {
         match self {
             Self::Memory(version) => Some(version),

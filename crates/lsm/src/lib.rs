@@ -30,13 +30,13 @@
 
 mod block;
 mod bounds;
-mod compact;
 mod entry;
 pub mod error;
 mod levels;
 mod manifest;
 mod memtable;
 mod merge;
+mod merging;
 mod standalone;
 mod table;
 mod tree;

@@ -315,7 +315,7 @@ impl LsmTree {
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub fn compact(&self) -> Result<()> {
+    pub fn merge_all(&self) -> Result<()> {
         self.flush()?;
         self.shared.tree.merge_all()
     }
@@ -329,7 +329,6 @@ impl LsmTree {
     }
 
     /// The keys of a range in order, from both ends; errors of reading come with the keys.
-    #[must_use]
     pub fn scan<'k>(&self, range: impl std::ops::RangeBounds<&'k [u8]>) -> Scan {
         self.snapshot().scan(range)
     }

@@ -2,7 +2,7 @@
 //! names; what the log says after it has to be inserted again at open.
 //!
 //! ```text
-//!  insert ──▶ memory ──flush──▶ level 0 ──compact──▶ level 1 ──▶ ...
+//!  insert ──▶ memory ──flush──▶ level 0 ──merge──▶ level 1 ──▶ ...
 //!  get    ──▶ memory, else the record whose place is known, else tables by their filters
 //!  walk   ──▶ memory and tables merged
 //! ```
@@ -11,9 +11,9 @@
 //! A reader looks into memory first and takes the list of tables after: what was evicted in
 //! between is in tables by then.
 
-mod compaction;
 mod flush;
 mod hot;
+mod merging;
 mod open;
 mod options;
 mod points;
@@ -32,11 +32,11 @@ use cairn_codec::CodecRegistry;
 use cairn_vfs::Vfs;
 
 use crate::bounds::Bounds;
-use crate::compact::Job;
 use crate::entry::{Redact, Version};
 use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::memtable::{Memtable, Seed};
+use crate::merging::Job;
 use crate::table::{BlockCache, TableOptions};
 use crate::{Error, Result};
 
@@ -69,7 +69,9 @@ pub struct Tree<V> {
     next_id: AtomicU64,
     oldest: AtomicU64,
     read_only: bool,
-    forgotten: Mutex<Vec<(Bytes, Bytes)>>,
+    forgotten: RwLock<Vec<(Bytes, Bytes)>>,
+    /// Looked at first: mostly nothing was ever forgotten.
+    has_forgotten: AtomicBool,
     /// Whom merges ask what versions must give up.
     redactor: OnceLock<Arc<dyn Redact>>,
     /// Where the turn of the tables of a level goes on.
@@ -191,23 +193,36 @@ impl<V: Version> Tree<V> {
         Error::corrupt(&self.dir, 0, "a version in a table is not what the layer above wrote")
     }
 
-    /// Every version of a key that has not been dropped, oldest first.
+    /// Every version of a key that can be read, oldest first, wherever they are: from the one that
+    /// the oldest reader sees on, unless that is a tombstone.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
     pub fn history(&self, key: &[u8]) -> Result<Vec<V>> {
-        let mut newer = Vec::new();
-        {
+        let (mut newer, is_whole) = {
             let memtable = self.memtable();
             match memtable.get(self.hash(key), key) {
-                Some(slot) if !slot.partial => return Ok(slot.history.versions().to_vec()),
-                Some(slot) => newer.extend_from_slice(slot.history.versions()),
-                None if memtable.is_complete() => return Ok(Vec::new()),
-                None => {}
+                Some(slot) => (slot.history.versions().to_vec(), !slot.partial),
+                None => (Vec::new(), memtable.is_complete()),
             }
-        }
+        };
         let oldest = self.oldest.load(Ordering::Acquire);
-        let first = newer.first().map_or(u64::MAX, V::sequence);
+        let mut versions = match is_whole || self.is_forgotten(key) {
+            true => Vec::new(),
+            false => self.versions_in_tables(key, newer.first(), oldest)?,
+        };
+        versions.append(&mut newer);
+        let hidden = versions.partition_point(|version| version.sequence() <= oldest);
+        let seen = hidden.checked_sub(1).and_then(|at| versions.get(at));
+        let is_nothing = seen.is_some_and(V::is_tombstone);
+        versions.drain(..if is_nothing { hidden } else { hidden.saturating_sub(1) });
+        Ok(versions)
+    }
+
+    /// The versions of a key that tables have before another one, oldest first; nothing before
+    /// the newest that the oldest reader sees.
+    fn versions_in_tables(&self, key: &[u8], before: Option<&V>, oldest: u64) -> Result<Vec<V>> {
+        let first = before.map_or(u64::MAX, V::sequence);
         let mut versions = Vec::new();
         let mut is_whole = true;
         self.levels.load().versions(key, first.saturating_sub(1), |entry| {
@@ -215,16 +230,12 @@ impl<V: Version> Tree<V> {
                 Some(version) => versions.push(version),
                 None => is_whole = false,
             }
-            // What is before the newest one that the oldest reader sees, nobody can read.
             is_whole && entry.sequence > oldest
         })?;
         if !is_whole {
             return Err(self.undecodable());
         }
         versions.reverse();
-        versions.append(&mut newer);
-        let hidden = versions.partition_point(|version| version.sequence() <= oldest);
-        versions.drain(..hidden.saturating_sub(1));
         Ok(versions)
     }
 
@@ -262,22 +273,38 @@ impl<V: Version> Tree<V> {
         }
     }
 
-    /// Forgets every key from `start` up to `end`: such keys never come again. Walks leave out
+    /// Forgets every key from `start` up to `end`: such keys never come again. Nobody is shown
     /// what tables still have of them, and merges drop it.
     pub fn forget(&self, start: &[u8], end: &[u8]) {
         let range = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgotten = self.forgotten.write().unwrap_or_else(PoisonError::into_inner);
         if !forgotten.contains(&range) {
             forgotten.push(range);
         }
         drop(forgotten);
+        self.has_forgotten.store(true, Ordering::Release);
         let bounds: Bounds<'_> = (Bound::Included(start), Bound::Excluded(end));
         self.memtable_mut().forget(bounds);
     }
 
     /// The ranges that were forgotten.
     fn forgotten(&self) -> Vec<(Bytes, Bytes)> {
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.forgotten.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a forgotten range meets a condition.
+    fn any_forgotten(&self, is_it: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        if !self.has_forgotten.load(Ordering::Acquire) {
+            return false;
+        }
+        let forgotten = self.forgotten.read().unwrap_or_else(PoisonError::into_inner);
+        forgotten.iter().any(|(start, end)| is_it(start, end))
+    }
+
+    /// Whether a key was [forgotten](Self::forget): what tables and records have of it is nothing.
+    #[must_use]
+    pub fn is_forgotten(&self, key: &[u8]) -> bool {
+        self.any_forgotten(|start, end| start <= key && key < end)
     }
 
     /// The least reference of all versions: the place in the log that must be kept.

@@ -47,7 +47,7 @@ fn after_any_crash_the_acknowledged_batches_are_there_and_no_half_of_another() {
                         possible = vec![map.clone(), after];
                         break;
                     }
-                    if rng.below(20) == 0 && tree.compact().is_err() {
+                    if rng.below(20) == 0 && tree.merge_all().is_err() {
                         break;
                     }
                 }
@@ -83,13 +83,13 @@ fn a_flush_or_merge_that_fails_leaves_no_table_behind_and_can_be_done_again() {
             tree.put(&(n * 7 % 60).to_le_bytes(), &round.to_le_bytes()).expect("puts");
         }
         disk.set_config(SimConfig { write_error: 40_000, ..SimConfig::default() });
-        let compacted = tree.compact();
+        let compacted = tree.merge_all();
         disk.set_config(SimConfig::default());
         failed += u32::from(compacted.is_err());
         assert_eq!(tables() as u64, tree.stats().table_count, "round {round}: {compacted:?}");
     }
     assert!(failed > 10, "{failed}");
-    tree.compact().expect("the disk is well again");
+    tree.merge_all().expect("the disk is well again");
     tree.verify().expect("whole");
     assert_eq!(tables() as u64, tree.stats().table_count, "no table is left over");
     assert_eq!(all(&tree).len(), 20);

@@ -81,7 +81,7 @@ fn run(seed: u64, spread: u64, rounds: u64) {
             0 => snapshots.push((tree.snapshot(), map.clone())),
             1 => snapshots.retain(|_| rng.below(2) == 0),
             2 => tree.flush().expect("flushes"),
-            3 => tree.compact().expect("merges"),
+            3 => tree.merge_all().expect("merges"),
             4 => {
                 snapshots.clear();
                 if rng.below(2) == 0 {

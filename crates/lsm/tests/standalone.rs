@@ -56,7 +56,7 @@ fn compressed_tables_are_smaller_and_read_the_same() {
         let mut batch = Batch::new();
         (0..3000_u32).for_each(|n| batch.put(&n.to_be_bytes(), &[b'z'; 80]));
         tree.write(&batch).expect("writes");
-        tree.compact().expect("merges");
+        tree.merge_all().expect("merges");
         assert_eq!(tree.scan(..).count(), 3000);
         assert_eq!(tree.get(&5_u32.to_be_bytes()).expect("gets").as_deref(), Some(&[b'z'; 80][..]));
         lens.push(tree.stats().table_len);

@@ -26,7 +26,8 @@ impl Default for Anchors {
 impl Anchors {
     /// Notes where a revision begins, if it is far enough from the last one noted.
     pub(crate) fn note(&mut self, revision: u64, lsn: Lsn) {
-        let is_due = self.places.last().is_none_or(|last| last.0 + self.interval <= revision);
+        let is_due =
+            self.places.last().is_none_or(|last| last.0.saturating_add(self.interval) <= revision);
         if !is_due {
             return;
         }
@@ -37,7 +38,7 @@ impl Anchors {
                 index += 1;
                 index % 2 == 1
             });
-            self.interval *= 2;
+            self.interval = self.interval.saturating_mul(2);
         }
     }
 

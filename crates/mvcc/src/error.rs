@@ -1,7 +1,7 @@
 //! What can go wrong with keys, by what the caller should do next.
 
 use bytes::Bytes;
-use cairn_types::{ErrorKind, Lsn};
+use cairn_types::{ErrorKind, Lsn, StreamId};
 
 use crate::LeaseId;
 
@@ -54,6 +54,12 @@ pub enum Error {
     KeyNotFound {
         /// The key.
         key: Bytes,
+    },
+    /// The keyspace was dropped: what is put there would be gone at the next open.
+    #[error("keyspace {space} was dropped; look it up by its name again")]
+    KeyspaceDropped {
+        /// Its number.
+        space: StreamId,
     },
     /// There is no such lease.
     #[error("lease {id} does not exist or has expired; grant one")]
@@ -158,6 +164,7 @@ impl Error {
         match self {
             Self::Compacted { .. }
             | Self::KeyNotFound { .. }
+            | Self::KeyspaceDropped { .. }
             | Self::LeaseNotFound { .. }
             | Self::Erased { .. } => ErrorKind::NotFound,
             Self::FutureRevision { .. }

@@ -339,6 +339,11 @@ impl Index {
         Ok(spaces)
     }
 
+    /// Whether a keyspace was forgotten.
+    pub(crate) fn is_forgotten(&self, space: StreamId) -> bool {
+        self.tree.is_forgotten(&space.get().to_be_bytes())
+    }
+
     /// Forgets a keyspace.
     pub(crate) fn remove_space(&self, space: StreamId) {
         let start = space.get().to_be_bytes();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cairn_codec::varint;
 use cairn_lsm::EntryRef;
 use cairn_types::Lsn;
+use cairn_vfs::Rng;
 
 use crate::erased::{Erasure, Held};
 
@@ -21,6 +22,14 @@ impl LeaseId {
     #[must_use]
     pub const fn new(id: i64) -> Self {
         Self(id)
+    }
+
+    /// A random one, above 0.
+    #[must_use]
+    pub fn random(rng: &dyn Rng) -> Self {
+        let mut bytes = [0; 8];
+        rng.fill(&mut bytes);
+        Self((i64::from_le_bytes(bytes) & i64::MAX).max(1))
     }
 
     /// The number.

@@ -88,6 +88,26 @@ impl Leases {
         self.by_id.remove(&id);
     }
 
+    /// Keyspaces of the keys that leases have.
+    pub(crate) fn spaces(&self) -> BTreeSet<StreamId> {
+        let mut spaces = BTreeSet::new();
+        for lease in self.by_id.values() {
+            let mut from = Some(0);
+            while let Some(number) = from {
+                let behind = (StreamId::new(number), Bytes::new());
+                let Some((space, _)) = lease.keys.range(behind..).next() else { break };
+                spaces.insert(*space);
+                from = space.get().checked_add(1);
+            }
+        }
+        spaces
+    }
+
+    /// Lets go of all keys of a keyspace.
+    pub(crate) fn forget_space(&mut self, space: StreamId) {
+        self.by_id.values_mut().for_each(|lease| lease.keys.retain(|(at, _)| *at != space));
+    }
+
     /// Moves a key from one lease to another.
     pub(crate) fn move_key(&mut self, space: StreamId, key: &Bytes, from: LeaseId, to: LeaseId) {
         if from == to {
@@ -195,14 +215,18 @@ impl Planner<'_> {
     }
 
     /// Ends a lease and deletes its keys, sorted, in one revision; how many. `expired` says in the
-    /// log why it ended.
+    /// log why it ended. Keys that this transaction attaches are not among them.
     ///
     /// # Errors
-    /// [`Error::LeaseNotFound`].
+    /// [`Error::LeaseNotFound`]; [`Error::DuplicateKey`] for a key that this transaction put.
     pub fn lease_revoke(&mut self, id: LeaseId, expired: bool) -> Result<u64> {
         let keys = self.leases.keys(id).ok_or(Error::LeaseNotFound { id })?;
         let mut deleted = 0;
         for (space, key) in keys {
+            let own = self.overlay.get(self.index.hash(*space, key), *space, key);
+            if own.is_some_and(|change| change.version != 0) {
+                return Err(Error::DuplicateKey { key: key.clone() });
+            }
             if self.view().has(*space, key)? {
                 self.tombstone(*space, key.clone())?;
                 deleted += 1;
@@ -220,11 +244,8 @@ impl Store {
     /// # Errors
     /// [`Error::LeaseExists`], [`Error::LeaseTtlTooLarge`]; the log's.
     pub fn lease_grant(&self, id: Option<LeaseId>, ttl: i64) -> Result<LeaseInfo> {
-        let id = id.filter(|id| !id.is_none()).unwrap_or_else(|| {
-            let mut bytes = [0; 8];
-            self.log().rng().fill(&mut bytes);
-            LeaseId::new((i64::from_le_bytes(bytes) & i64::MAX).max(1))
-        });
+        let id = id.filter(|id| !id.is_none());
+        let id = id.unwrap_or_else(|| LeaseId::random(&**self.log().rng()));
         let least = self.shared.options.lease_ttl_min;
         let ttl = self.write(|planner| planner.lease_grant(id, ttl, least))?;
         Ok(LeaseInfo { id, ttl, remaining: seconds(ttl), keys: Vec::new() })

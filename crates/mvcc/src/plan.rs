@@ -107,6 +107,9 @@ impl Planner<'_> {
         if put.key.is_empty() {
             return Err(Error::EmptyKey);
         }
+        if self.index.is_forgotten(put.space) {
+            return Err(Error::KeyspaceDropped { space: put.space });
+        }
         within("key", put.key.len(), limits::MAX_KEY_LEN)?;
         within("value", put.value.len(), limits::MAX_PAYLOAD_LEN)?;
         if put.ignore_value && !put.value.is_empty() {

@@ -140,6 +140,7 @@ fn cut<T>(results: &mut Vec<T>, limit: usize) -> bool {
 /// All keys of a range at one revision, in order, read in pieces: nothing is held in between,
 /// and writers go on.
 #[derive(Debug)]
+#[must_use = "nothing is read until it is asked for keys"]
 pub struct Scan {
     store: Store,
     space: StreamId,

@@ -3,12 +3,10 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
+use cairn_lsm::Bounds;
 use cairn_types::StreamId;
 
 use crate::LeaseId;
-
-/// Where a range begins and ends.
-pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// Keys in a keyspace: one, or from one to another.
 #[derive(Debug, Clone, PartialEq, Eq)]

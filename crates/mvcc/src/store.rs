@@ -375,12 +375,14 @@ impl Store {
         }
     }
 
-    /// Numbers of the keyspaces that hold or held keys.
+    /// Numbers of the keyspaces that hold or held keys, or whose keys a lease has; rising.
     ///
     /// # Errors
     /// [`Error::Index`](crate::Error::Index).
     pub fn spaces(&self) -> Result<Vec<StreamId>> {
-        self.index().spaces()
+        let mut spaces = self.leases().spaces();
+        spaces.extend(self.index().spaces()?);
+        Ok(spaces.into_iter().collect())
     }
 
     /// How many keys a keyspace holds now.
@@ -401,9 +403,11 @@ impl Store {
         [last, leases, versions].into_iter().flatten().min()
     }
 
-    /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying.
+    /// Forgets all keys of a keyspace whose end the owner has logged; also while replaying. Leases
+    /// let go of them: whether they are still in a table must not show when a lease ends.
     pub fn forget_space(&self, space: StreamId) {
         let _one_writer = self.write_state();
+        self.leases().forget_space(space);
         self.index().remove_space(space);
         self.shared.cleaning.note_gone(space);
         // After: whoever sees the number sees the keys gone.

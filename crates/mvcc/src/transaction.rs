@@ -37,6 +37,7 @@ struct Work {
 
 /// A transaction over a snapshot. Dropping it abandons it.
 #[derive(Debug)]
+#[must_use = "nothing is written until `commit` is called"]
 pub struct Transaction {
     store: Store,
     isolation: Isolation,
@@ -49,7 +50,6 @@ pub struct Transaction {
 
 impl Store {
     /// Begins a transaction on the current revision.
-    #[must_use]
     pub fn begin(&self, isolation: Isolation) -> Transaction {
         Transaction {
             // Before the snapshot is chosen.
@@ -177,6 +177,7 @@ impl Transaction {
 
     /// Remembers the state of the transaction; its number is what [`rollback_to`](
     /// Self::rollback_to) takes.
+    #[must_use = "it is what `rollback_to` takes"]
     pub fn savepoint(&mut self) -> usize {
         self.savepoints.push(self.work.clone());
         self.savepoints.len() - 1
@@ -299,7 +300,7 @@ impl Transaction {
         }
         let ranges = match self.isolation {
             Isolation::Snapshot => &[][..],
-            Isolation::Serializable => &self.work.read_ranges,
+            Isolation::Serializable => &self.work.read_ranges[..],
         };
         for (space, range) in ranges {
             let conflict = planner.index.changed_after(*space, range, self.snapshot)?;

@@ -394,3 +394,35 @@ fn values_in_memory_and_in_the_log_read_the_same() {
         assert_eq!(get(&store, &format!("k{len}")).expect("there").value.len(), len);
     }
 }
+
+#[test]
+fn the_history_of_a_key_is_the_same_wherever_its_versions_are() {
+    let histories = [Lab::new(), Lab::cramped()].map(|lab| {
+        let store = lab.open();
+        put(&store, "k", "1");
+        delete(&store, "k");
+        put(&store, "k", "2");
+        put(&store, "k", "3");
+        put(&store, "gone", "x");
+        delete(&store, "gone");
+        // Enough for a small memory to let go of the others.
+        for number in 0..100 {
+            put(&store, &format!("other{number}"), &"x".repeat(50));
+        }
+        store.compact(7).expect("compacts");
+        let history = |key: &[u8]| store.history(S, key).expect("reads");
+        (history(b"k"), history(b"gone"), store.tree_stats().is_complete)
+    });
+    let [(in_memory, gone, true), (in_tables, gone_too, false)] = histories else {
+        panic!("one of them has tables");
+    };
+    assert_eq!((&in_memory, &gone), (&in_tables, &gone_too));
+    assert_eq!(pairs(&in_memory), [("k".into(), "3".into())]);
+    assert!(gone.is_empty());
+    let store = store();
+    put(&store, "k", "1");
+    delete(&store, "k");
+    put(&store, "k", "2");
+    store.compact(3).expect("compacts");
+    assert_eq!(store.history(S, b"k").expect("reads").len(), 1, "no deletion nobody can see");
+}

@@ -54,6 +54,19 @@ fn m29_revoking_deletes_all_keys_sorted_in_one_revision() {
 }
 
 #[test]
+fn m29_a_lease_is_not_ended_beside_a_change_of_one_of_its_keys() {
+    let store = Lab::new().open();
+    let lease = store.lease_grant(None, 60).expect("grants").id;
+    leased(&store, "a", lease);
+    let refused = store.write(|planner| {
+        planner.put(&Put::new(S, "a", "other"))?;
+        planner.lease_revoke(lease, false)
+    });
+    assert!(matches!(refused, Err(Error::DuplicateKey { .. })), "{refused:?}");
+    assert_eq!((get(&store, "a").expect("there").version, store.lease_ids().len()), (1, 1));
+}
+
+#[test]
 fn m30_a_put_moves_or_detaches_and_a_delete_detaches() {
     let store = Lab::new().open();
     let [one, two] =

@@ -68,3 +68,30 @@ fn a_reader_beside_a_writer_asks_the_newest_state_and_writes_no_tables() {
     assert_eq!(reader.tree_stats().table_count, 0);
     assert!(reader.put(Put::new(S, "k", "v")).is_err(), "it only reads");
 }
+
+#[test]
+fn a_forgotten_keyspace_has_no_keys_also_where_tables_still_have_them() {
+    let other = cairn_types::StreamId::new(2);
+    for lab in [Lab::new(), Lab::cramped()] {
+        let store = lab.open();
+        let key = |number: u64| format!("{number:03}");
+        for number in 0..200 {
+            put(&store, &key(number), &"v".repeat(50));
+            store.put(Put::new(other, key(number), "w")).expect("puts");
+        }
+        store.flush().expect("flushes");
+        store.forget_space(S);
+        for number in 0..200 {
+            // Twice: what is asked for again is taken into memory.
+            for _ in 0..2 {
+                assert_eq!(store.get(S, key(number).as_bytes()).expect("reads"), None);
+                assert_eq!(store.key_revision(S, key(number).as_bytes()).expect("reads"), None);
+                assert!(store.get(other, key(number).as_bytes()).expect("reads").is_some());
+            }
+            assert!(store.history(S, key(number).as_bytes()).expect("reads").is_empty());
+        }
+        assert_eq!(store.key_count(S).expect("counts"), 0);
+        assert_eq!(store.key_count(other).expect("counts"), 200);
+        assert_eq!(store.spaces().expect("lists"), [other]);
+    }
+}

@@ -53,7 +53,7 @@ fn write_kill_reopen_overwrite_merge_and_read() {
     for n in 50..60 {
         tree.delete(key(n).as_bytes()).expect("deletes");
     }
-    tree.compact().expect("merges");
+    tree.merge_all().expect("merges");
     disk.power_crash();
     drop(tree);
     let tree = small(&disk);

@@ -16,10 +16,10 @@ use crate::output;
 pub fn read(cli: &Cli, args: &Read, out: &mut impl Write) -> Result<()> {
     let engine = open_read_only(cli)?;
     let from = match &args.from {
-        None => From::Earliest,
+        None => ReadFrom::Earliest,
         Some(text) => match text.parse::<u64>() {
-            Ok(offset) => From::Offset(Offset::new(offset)),
-            Err(_) => From::Time(text.parse().context("--from takes an offset or a time")?),
+            Ok(offset) => ReadFrom::Offset(Offset::new(offset)),
+            Err(_) => ReadFrom::Time(text.parse().context("--from takes an offset or a time")?),
         },
     };
     let events = engine.events_from(&args.topic, args.partition, from)?;
@@ -48,7 +48,7 @@ pub fn tail(cli: &Cli, args: &Tail, out: &mut impl Write) -> Result<()> {
     loop {
         engine.refresh()?;
         pass.still_holds()?;
-        let mut events = engine.events_from(&args.topic, args.partition, From::Offset(next))?;
+        let mut events = engine.events_from(&args.topic, args.partition, ReadFrom::Offset(next))?;
         for event in events.by_ref() {
             output::event(out, &event?, cli.json)?;
         }

@@ -41,12 +41,12 @@ fn steps(dir: &Path, out: &mut impl Write) -> Result<()> {
     line(out, "2. Read: by offset, by time, from the end")?;
     show(out, "offset 1000", &engine.event(TOPIC, 0, 1000)?)?;
     let noon: Timestamp = "2018-02-02T12:00:00Z".parse()?;
-    let mut from = engine.events_from(TOPIC, 0, From::Time(noon))?;
+    let mut from = engine.events_from(TOPIC, 0, ReadFrom::Time(noon))?;
     show(out, "first after 2 February, noon", &from.next().context("no such event")??)?;
     show(out, "newest", engine.newest(TOPIC, 0, None, 1)?.first().context("no event")?)?;
 
     line(out, "\n3. Subscribe: catch up, then live")?;
-    let mut live = engine.subscribe(TOPIC, None, From::Latest)?;
+    let mut live = engine.subscribe(TOPIC, None, ReadFrom::Latest)?;
     let writer = engine.clone();
     let thread = std::thread::spawn(move || {
         writer.append(TOPIC, NewEvent::json(r#"{"place":"the end of this tour","mag":9.9}"#))

@@ -5,7 +5,7 @@ use cairn_auth::{Action, Resource};
 use cairn_types::Event;
 
 use super::Guarded;
-use crate::{Appended, EventStream, From, NewEvent, Result};
+use crate::{Appended, EventStream, NewEvent, ReadFrom, Result};
 
 impl Guarded {
     /// As [`append`](Self::append), without blocking the runtime; needs `Write` on the topic.
@@ -38,7 +38,7 @@ impl Guarded {
     ///
     /// # Errors
     /// [`Denied`](crate::Error::Denied), and as [`Engine::stream`](crate::Engine::stream).
-    pub fn stream(&self, topic: &str, partition: u32, from: From) -> Result<GuardedStream> {
+    pub fn stream(&self, topic: &str, partition: u32, from: ReadFrom) -> Result<GuardedStream> {
         let resource = Self::topic(topic)?;
         let open = || self.engine().stream(topic, partition, from);
         let stream = self.admit(Action::Read, &resource, open)?;

@@ -7,7 +7,7 @@ use cairn_auth::{Action, Resource};
 use cairn_types::{Event, Offset};
 
 use super::Guarded;
-use crate::{Consumer, Events, From, Result, Subscription};
+use crate::{Consumer, Events, ReadFrom, Result, Subscription};
 
 impl Guarded {
     /// Events of a partition from an offset on; needs `Read` on the topic.
@@ -15,14 +15,19 @@ impl Guarded {
     /// # Errors
     /// [`Denied`](crate::Error::Denied), and as [`Engine::events`](crate::Engine::events).
     pub fn events(&self, topic: &str, partition: u32, from: u64) -> Result<GuardedEvents> {
-        self.events_from(topic, partition, From::Offset(Offset::new(from)))
+        self.events_from(topic, partition, ReadFrom::Offset(Offset::new(from)))
     }
 
     /// Events of a partition from anywhere on; needs `Read` on the topic.
     ///
     /// # Errors
     /// As [`events`](Self::events).
-    pub fn events_from(&self, topic: &str, partition: u32, from: From) -> Result<GuardedEvents> {
+    pub fn events_from(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: ReadFrom,
+    ) -> Result<GuardedEvents> {
         let resource = Self::topic(topic)?;
         let open = || self.engine().events_from(topic, partition, from);
         let events = self.admit(Action::Read, &resource, open)?;
@@ -62,7 +67,7 @@ impl Guarded {
         &self,
         topic: &str,
         partition: Option<u32>,
-        from: From,
+        from: ReadFrom,
     ) -> Result<GuardedSubscription> {
         let resource = Self::topic(topic)?;
         let open = || self.engine().subscribe(topic, partition, from);

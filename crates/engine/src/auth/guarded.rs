@@ -247,7 +247,7 @@ impl Guarded {
     }
 
     /// Changes how long events are kept; needs `Manage` on the topic. Nobody may shorten the
-    /// audit topic.
+    /// audit topic. `change` must not call this handle: changes of permissions wait for it.
     ///
     /// # Errors
     /// [`Error::Denied`]; as [`Engine::set_retention`].

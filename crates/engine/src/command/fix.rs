@@ -42,13 +42,10 @@ impl Engine {
         Ok((entry.meta.name.clone(), events.iter().map(fix).collect()))
     }
 
-    /// The command that grants a lease under a random number.
+    /// The command that grants a lease of `ttl` seconds under a random number.
     #[must_use]
     pub fn lease_command(&self, ttl: i64) -> Command {
-        let mut bytes = [0; 8];
-        self.log().rng().fill(&mut bytes);
-        let id = LeaseId::new((i64::from_le_bytes(bytes) & i64::MAX).max(1));
-        Command::LeaseGrant { id, ttl }
+        Command::LeaseGrant { id: LeaseId::random(&**self.log().rng()), ttl }
     }
 
     /// The commands that are due by the clock: ends of leases whose time is over, and trims of

@@ -136,11 +136,10 @@ impl Engine {
         }
         let view = self.view();
         let trimmed = view.trimmed.get(&met.stream).is_some_and(|begin| met.sequence < *begin);
-        let by_key = view.topics.values().any(|entry| {
-            let first = entry.meta.first_stream.get();
-            let streams = first..first.saturating_add(entry.meta.config.partitions);
-            entry.meta.config.latest_by_key && streams.contains(&met.stream.get())
-        });
+        let by_key = view
+            .topics
+            .values()
+            .any(|entry| entry.meta.config.latest_by_key && entry.has_stream(met.stream));
         trimmed || (by_key && met.has_key) || !view.has_stream(met.stream)
     }
 }

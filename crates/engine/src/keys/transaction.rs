@@ -30,6 +30,7 @@ use crate::{Engine, Error, NewEvent, Result, envelope};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "nothing is written until `commit` is called"]
 pub struct Transaction {
     engine: Engine,
     keys: cairn_mvcc::Transaction,
@@ -58,7 +59,6 @@ pub struct Committed {
 
 impl Engine {
     /// Begins a transaction on the current revision.
-    #[must_use]
     pub fn begin(&self, isolation: Isolation) -> Transaction {
         Transaction { engine: self.clone(), keys: self.keys().begin(isolation), events: Vec::new() }
     }
@@ -162,6 +162,7 @@ impl Transaction {
     }
 
     /// Remembers the state of the keys written so far; see [`cairn_mvcc::Transaction::savepoint`].
+    #[must_use = "it is what `rollback_to` takes"]
     pub fn savepoint(&mut self) -> usize {
         self.keys.savepoint()
     }

@@ -18,7 +18,8 @@ use cairn_types::{Lsn, StreamId};
 
 use crate::{Engine, Result};
 
-/// The stream of blocks and roots. Streams of topics and keyspaces are numbered from 1 up.
+/// The stream of blocks and roots. Streams of topics and keyspaces are numbered from 1 up and end
+/// before it.
 pub const DAG_STREAM: StreamId = StreamId::new(u32::MAX - 1);
 
 /// Blocks and named roots in an engine's log.

@@ -36,7 +36,6 @@ impl Snapshot {
     }
 
     /// The keys of a range in order, from both ends; errors of reading come with the keys.
-    #[must_use]
     pub fn scan<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Scan {
         let owned = |bound: Bound<&&[u8]>| bound.map(|key| Bytes::copy_from_slice(key));
         Scan {
@@ -74,6 +73,7 @@ impl Drop for Snapshot {
 
 /// Keys and values of a range, from both ends. Read in pieces: nothing is held in between.
 #[derive(Debug)]
+#[must_use = "nothing is read until it is asked for keys"]
 pub struct Scan {
     snapshot: Snapshot,
     start: Bound<Bytes>,

@@ -100,6 +100,9 @@ impl<V: Version> Tree<V> {
                 None => {}
             }
         }
+        if self.is_forgotten(key) {
+            return Ok(look(None));
+        }
         // A key that was looked for outside memory not long ago, too, is taken into it.
         let mut is_wanted = None;
         let mut is_wanted = || *is_wanted.get_or_insert_with(|| self.is_wanted_again(hash));
@@ -148,6 +151,7 @@ impl<V: Version> Tree<V> {
         let Some(newest) = self.read_tables(levels, key, u64::MAX, false)? else { return Ok(()) };
         if let Ok(mut memtable) = self.memtable.try_write()
             && self.levels.load().generation == levels.generation
+            && !self.is_forgotten(key)
         {
             self.take_in(&mut memtable, hash, key, newest);
             self.make_room(&mut memtable);
@@ -158,6 +162,7 @@ impl<V: Version> Tree<V> {
     /// As [`promote`](Self::promote), for a key whose newest version was read at its place.
     fn promote_from_record(&self, hot: &Hot<V>, hash: u64, key: &[u8], newest: V) {
         if let Ok(mut memtable) = self.memtable.try_write()
+            && !self.is_forgotten(key)
             && hot.take_out(hash, newest.reference())
         {
             memtable.load(hash, key, newest);
@@ -236,6 +241,9 @@ impl<V: Version> Tree<V> {
             if memtable.is_complete() {
                 return Ok((look(None), Before::of_new(hash)));
             }
+        }
+        if self.is_forgotten(key) {
+            return Ok((look(None), Before::of_new(hash)));
         }
         // Nobody else writes: the key does not come into memory but by being read.
         let place = self.hot.as_ref().map(|hot| hot.find(hot.begin(hash), key, || false));

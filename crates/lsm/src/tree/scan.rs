@@ -5,7 +5,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::Tree;
-use crate::bounds::{Bounds, first_key, is_empty_range, is_past};
+use crate::bounds::{Bounds, first_key, is_empty_range, is_past, meets};
 use crate::entry::{Stored, Version};
 use crate::memtable::{Key, Look};
 use crate::merge::Merge;
@@ -212,7 +212,7 @@ impl<V: Version> Tree<V> {
 
     /// How many keys of a range exist at the newest sequence. O(log n), and the number of keys
     /// that changed since the last flush; where memory is complete, `None` while deleted keys
-    /// wait for compaction.
+    /// wait for compaction, else while tables have forgotten keys in the range.
     ///
     /// # Errors
     /// As [`get_with`](Self::get_with).
@@ -224,6 +224,9 @@ impl<V: Version> Tree<V> {
         let memtable = if is_complete { self.memtable_in_order() } else { self.memtable() };
         if memtable.is_complete() {
             return Ok(if memtable.is_ordered() { memtable.quick_count(bounds) } else { None });
+        }
+        if self.any_forgotten(|start, end| meets(&bounds, start, end)) {
+            return Ok(None);
         }
         // Under memory's lock: a flush moves keys from one side to the other.
         let count = self.levels.load().weight(&bounds)? + memtable.unflushed_weight(bounds);

@@ -37,7 +37,7 @@ pub fn run(cli: &Cli, args: &Audit, out: &mut impl Write) -> Result<()> {
         engine.refresh()?;
         pass.still_holds()?;
         if topic() {
-            let mut events = engine.events_from(AUDIT_TOPIC, 0, From::Offset(next))?;
+            let mut events = engine.events_from(AUDIT_TOPIC, 0, ReadFrom::Offset(next))?;
             for event in events.by_ref() {
                 print(cli, args, &event?, out)?;
             }

@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::Tree;
 use crate::Result;
-use crate::compact::{Job, Output, Plan, Shape};
 use crate::entry::Version;
 use crate::levels::Levels;
 use crate::manifest::Manifest;
+use crate::merging::{Job, Output, Plan, Shape};
 use crate::table::file_name;
 
 /// Versions in tables for each key that exists, above which everything is merged.

@@ -1,4 +1,4 @@
-//! Compaction: merging tables into the level below, and dropping what no reader can see.
+//! Merges: tables into the level below, without what no reader can see.
 //! Derived.
 //!
 //! A job is done in steps, so that whoever drives it decides when and how fast; nothing is
