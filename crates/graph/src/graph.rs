@@ -161,6 +161,7 @@ impl Graph {
     /// tx.commit()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub const fn in_tx<'a>(&'a self, tx: &'a mut Transaction) -> GraphTx<'a> {
         GraphTx::new(&self.space, tx)
     }
@@ -245,7 +246,7 @@ impl Graph {
     /// Drops an index with all its entries; says whether there was one.
     ///
     /// # Errors
-    /// The engine's.
+    /// As [`GraphTx::drop_index`].
     pub fn drop_index(&self, target: Target, label: &str, property: &str) -> Result<bool> {
         Ok(self.transact(|tx| tx.drop_index(target, label, property))?.answer)
     }
