@@ -155,3 +155,26 @@ fn a_stream_does_not_end_behind_what_readers_see() {
     assert_eq!(log.sequence_at_or_before(stream, u64::MAX).expect("looks"), Some(3));
     assert_eq!(log.sequence_at_or_before(stream, 2).expect("looks"), Some(2));
 }
+
+#[test]
+fn a_reader_follows_over_segments_that_were_cleaned_meanwhile() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    log.append(&draft(1, &[b"first"])).expect("appends");
+    let reader = Log::options().vfs(Arc::new(vfs.clone())).open_read_only().expect("opens");
+    for _ in 0..3 {
+        log.roll().expect("rolls");
+        log.append(&draft(1, &[b"erased", b"kept"])).expect("appends");
+    }
+    let mut odd = |_: Lsn, record: &cairn_codec::RecordView<'_>| {
+        if record.sequence % 2 == 1 { Fate::Erase } else { Fate::Keep }
+    };
+    let cleaned = log.clean(&mut odd, &CleanOptions::default()).expect("cleans");
+    assert_eq!(cleaned.replaced_count, 2);
+    assert!(reader.refresh().expect("reads on"));
+    assert_eq!((reader.head(), reader.visible_end()), (log.head(), log.visible_end()));
+    assert!(reader.durable_end() >= Lsn::new(5), "all but the last segment");
+    let payload = |sequence| reader.read_stream(StreamId::new(1), sequence).expect("reads").payload;
+    assert_eq!((payload(1), payload(3)), (None, None));
+    assert_eq!(payload(4).as_deref(), Some(&b"kept"[..]));
+}

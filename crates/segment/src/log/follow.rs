@@ -20,6 +20,7 @@ impl Log {
         let store = &self.shared.store;
         let mut files = layout.segments.into_iter().peekable();
         while let Some(file) = files.next() {
+            self.shared.marks.raise_durable(file.header.base_lsn);
             let segment = match files.peek() {
                 Some(next) => Segment::open_complete(store, file, &next.header)?,
                 None => Segment::open_growing(store, file)?,
@@ -54,14 +55,18 @@ impl Log {
             }
             let file =
                 read_segment(&*self.shared.store.vfs, next, &self.shared.store.id, OpenMode::Read)?;
+            // A segment that was cleaned before it was read here has another length.
             let continues = last.as_ref().is_none_or(|segment| {
-                segment.end() == file.header.prev_end && segment.end_lsn() == file.header.base_lsn
+                let is_whole = segment.header.rewrites > 0 || segment.end() == file.header.prev_end;
+                is_whole && segment.end_lsn() == file.header.base_lsn
             });
             if !continues {
                 let cause = "it does not begin where the segment before it ends";
                 return Err(Error::ChainMismatch { segment: next, cause: cause.into() });
             }
             self.learn_key(&file.header)?;
+            // The segment before was synced before this one appeared.
+            self.shared.marks.raise_durable(file.header.base_lsn);
             let segment = Segment::open_growing(&self.shared.store, file)?;
             self.shared.segments.push(Arc::new(segment));
         }
