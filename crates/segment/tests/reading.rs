@@ -178,3 +178,22 @@ fn a_reader_follows_over_segments_that_were_cleaned_meanwhile() {
     assert_eq!((payload(1), payload(3)), (None, None));
     assert_eq!(payload(4).as_deref(), Some(&b"kept"[..]));
 }
+
+#[test]
+fn a_reader_is_told_when_retention_has_dropped_what_comes_next() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    log.append(&draft(1, &[b"x"])).expect("appends");
+    let read_only = || Log::options().vfs(Arc::new(vfs.clone())).open_read_only().expect("opens");
+    let reader = read_only();
+    for _ in 0..3 {
+        log.roll().expect("rolls");
+        log.append(&draft(1, &[b"x"])).expect("appends");
+    }
+    let all_before = Retention { before: Some(log.visible_end()), ..Retention::default() };
+    assert_eq!(log.retain(&all_before).expect("drops").segment_count, 3);
+    let error = reader.refresh().expect_err("a gap");
+    assert!(matches!(error, Error::OutOfRange { start, .. } if start == log.start_lsn()), "{error}");
+    assert_eq!(reader.visible_end(), Lsn::new(1), "what was read before stays");
+    assert_eq!(read_only().head(), log.head());
+}

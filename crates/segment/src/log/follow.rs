@@ -12,6 +12,7 @@ use crate::format::segment_path;
 use crate::keyring::read_ring;
 use crate::recover::{Layout, Stop, read_segment, scan_from};
 use crate::segment::Segment;
+use crate::store::SuperblockFile;
 use crate::{Error, Result};
 
 impl Log {
@@ -35,14 +36,15 @@ impl Log {
     /// On a log that is open for writing this does nothing.
     ///
     /// # Errors
-    /// When a file cannot be read, or a new segment does not continue the log.
+    /// When a file cannot be read, or a new segment does not continue the log;
+    /// [`Error::OutOfRange`] when retention has dropped what comes next: open the log again then.
     pub fn refresh(&self) -> Result<bool> {
         if self.shared.append.is_some() {
             return Ok(false);
         }
         let mut head = self.shared.read_only_head.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.visible_end();
-        loop {
+        let retained = loop {
             let last = self.shared.segments.load().last().cloned();
             if let Some(segment) = &last {
                 self.read_on(segment, &mut head)?;
@@ -51,7 +53,7 @@ impl Log {
                 .as_ref()
                 .map_or(SegmentId::new(0), |segment| SegmentId::new(segment.header.id.get() + 1));
             if !self.shared.store.vfs.exists(&segment_path(next))? {
-                break;
+                break self.check_retained();
             }
             let file =
                 read_segment(&*self.shared.store.vfs, next, &self.shared.store.id, OpenMode::Read)?;
@@ -69,7 +71,7 @@ impl Log {
             self.shared.marks.raise_durable(file.header.base_lsn);
             let segment = Segment::open_growing(&self.shared.store, file)?;
             self.shared.segments.push(Arc::new(segment));
-        }
+        };
         let end = self.shared.marks.written();
         self.shared.marks.raise_visible(end);
         drop(head);
@@ -77,7 +79,18 @@ impl Log {
         if moved {
             self.shared.listeners.advanced(end);
         }
-        Ok(moved)
+        retained.map(|()| moved)
+    }
+
+    /// The segment after the last one that was read may be gone already.
+    fn check_retained(&self) -> Result<()> {
+        let end = self.shared.marks.written();
+        match SuperblockFile::read_slots(&*self.shared.store.vfs)?.newest {
+            Some(block) if block.start_lsn > end => {
+                Err(Error::OutOfRange { lsn: end, start: block.start_lsn, end: block.durable_end })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// On a log that is open for reading only: takes over the data keys that another process has
