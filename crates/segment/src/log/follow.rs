@@ -43,20 +43,25 @@ impl Log {
             return Ok(false);
         }
         let mut head = self.shared.read_only_head.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.visible_end();
+        let (vfs, before) = (&*self.shared.store.vfs, self.visible_end());
         let retained = loop {
             let last = self.shared.segments.load().last().cloned();
-            if let Some(segment) = &last {
-                self.read_on(segment, &mut head)?;
-            }
             let next = last
                 .as_ref()
                 .map_or(SegmentId::new(0), |segment| SegmentId::new(segment.header.id.get() + 1));
-            if !self.shared.store.vfs.exists(&segment_path(next))? {
-                break self.check_retained();
+            // Asked before the last one is read: once another follows, nothing is added to it.
+            let has_next = vfs.exists(&segment_path(next))?;
+            if let Some(segment) = &last {
+                self.read_on(segment, &mut head)?;
             }
-            let file =
-                read_segment(&*self.shared.store.vfs, next, &self.shared.store.id, OpenMode::Read)?;
+            if !has_next {
+                let retained = self.check_retained();
+                if retained.is_err() && vfs.exists(&segment_path(next))? {
+                    continue;
+                }
+                break retained;
+            }
+            let file = read_segment(vfs, next, &self.shared.store.id, OpenMode::Read)?;
             // A segment that was cleaned before it was read here has another length.
             let continues = last.as_ref().is_none_or(|segment| {
                 let is_whole = segment.header.rewrites > 0 || segment.end() == file.header.prev_end;
