@@ -31,6 +31,10 @@ fn written_bytes_are_read_back() {
         file.sync_data().expect("syncs");
         file.sync_all().expect("syncs");
         assert_eq!(file.len().expect("len"), 5);
+        let read_only = vfs.open("a/b/c", OpenMode::Read).expect("opens");
+        assert!(read_only.write_all_at(0, b"x").is_err());
+        assert!(read_only.set_len(1).is_err() && read_only.allocate(0, 9).is_err());
+        assert_eq!(read_only.len().expect("len"), 5);
     });
 }
 

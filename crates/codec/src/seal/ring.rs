@@ -11,7 +11,7 @@
 //! | 4 | 1 | version, 1 |
 //! | 5 | 3 | zero |
 //! | 8 | 16 | store id |
-//! | 24 | 8 | generation, from 1; the higher one of two copies is the newer |
+//! | 24 | 8 | generation, from 1 and below 2^64 - 1; the higher one of two copies is the newer |
 //! | 32 | 4 | n, data keys, 1 to 1,024 |
 //! | 36 | 4 | zero |
 //! | 40 | n x 84 | data keys, by number |
@@ -363,7 +363,8 @@ impl KeyRing {
         let ordered = entries.is_sorted_by(|a, b| a.key.number < b.key.number);
         let generation = u64::from_le_bytes(array(&head[24..32]));
         let zeroes = head[5..8].iter().chain(&head[36..40]).all(|byte| *byte == 0);
-        if !ordered || !zeroes || generation == 0 {
+        // The greatest could not be counted on: the next change would be the oldest.
+        if !ordered || !zeroes || matches!(generation, 0 | u64::MAX) {
             return Err(Error::NonCanonical(WHAT));
         }
         Ok(Self { store_id: array(&head[8..24]), generation, entries })

@@ -42,7 +42,8 @@ impl Vfs for SimVfs {
         };
         disk.check_up(Op::Open, path)?;
         let generation = disk.generation;
-        Ok(Arc::new(SimFile { vfs: self.clone(), path: path.to_owned(), inode, generation }))
+        let (vfs, path, writable) = (self.clone(), path.to_owned(), mode != OpenMode::Read);
+        Ok(Arc::new(SimFile { vfs, path, inode, generation, writable }))
     }
 
     fn exists(&self, path: &str) -> Result<bool> {
@@ -196,11 +197,18 @@ struct SimFile {
     path: String,
     inode: u64,
     generation: u64,
+    writable: bool,
 }
 
 impl SimFile {
     fn step(&self, op: Op) -> Result<std::sync::MutexGuard<'_, Disk>> {
         self.vfs.step(op, &self.path, self.generation)
+    }
+
+    /// As [`step`](Self::step), for an operation that changes the file.
+    fn step_to_write(&self, op: Op) -> Result<std::sync::MutexGuard<'_, Disk>> {
+        let disk = self.step(op)?;
+        if self.writable { Ok(disk) } else { Err(self.error(op, FaultKind::Permissions)) }
     }
 
     fn error(&self, op: Op, kind: FaultKind) -> Error {
@@ -245,7 +253,7 @@ impl VfsFile for SimFile {
     }
 
     fn write_all_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
-        let mut disk = self.step(Op::Write)?;
+        let mut disk = self.step_to_write(Op::Write)?;
         let place =
             usize::try_from(position).map_err(|_| self.error(Op::Write, FaultKind::NoSpace))?;
         let end = position.saturating_add(bytes.len() as u64);
@@ -280,7 +288,7 @@ impl VfsFile for SimFile {
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        let mut disk = self.step(Op::SetLen)?;
+        let mut disk = self.step_to_write(Op::SetLen)?;
         if !self.has_room(&disk, len) {
             return Err(self.error(Op::SetLen, FaultKind::NoSpace));
         }
@@ -292,7 +300,7 @@ impl VfsFile for SimFile {
     }
 
     fn allocate(&self, position: u64, len: u64) -> Result<()> {
-        let mut disk = self.step(Op::Allocate)?;
+        let mut disk = self.step_to_write(Op::Allocate)?;
         let end = position.saturating_add(len);
         if disk.happens(disk.config.no_space) || !self.has_room(&disk, end) {
             disk.stats.no_space += 1;
