@@ -221,12 +221,14 @@ fn an_encrypted_store_shows_nothing_and_needs_its_key_for_everything() {
     assert_eq!(stdout(&with(&["get", CANARY])).trim(), CANARY);
     let backup = desk.path("backup");
     stdout(&with(&["backup", &backup]));
-    let (snapshot, again, linked) =
-        (desk.path("snapshot"), desk.path("again"), desk.path("linked"));
-    stdout(&with(&["snapshot", "export", &snapshot]));
-    stdout(&with(&["snapshot", "import", &snapshot, "--data", &again]));
+    let (stream, imported, linked) =
+        (desk.path("stream"), desk.path("imported"), desk.path("linked"));
+    stdout(&with(&["snapshot", "export", &stream]));
     stdout(&with(&["snapshot", "link", &linked]));
-    for copy in [&again, &linked] {
+    let refused = desk.run(None, &["snapshot", "import", &stream, "--data", &imported]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("encrypted"));
+    stdout(&with(&["snapshot", "import", &stream, "--data", &imported]));
+    for copy in [&imported, &linked] {
         assert_eq!(stdout(&with(&["get", CANARY, "--data", copy])).trim(), CANARY);
     }
     for (path, bytes) in files(desk.dir.path()) {

@@ -91,6 +91,7 @@ fn import(cli: &Cli, file: &Path, out: &mut impl Write) -> Result<()> {
     } else {
         Box::new(BufReader::new(File::open(file).with_context(|| file.display().to_string())?))
     };
+    let codecs = codecs(cli)?;
     let vfs = StdVfs::create(&cli.store).with_context(|| cli.store.display().to_string())?;
     let mut import = SnapshotImport::open(Arc::new(vfs))?;
     let resumed_at = import.next_chunk();
@@ -104,7 +105,7 @@ fn import(cli: &Cli, file: &Path, out: &mut impl Write) -> Result<()> {
     if input.read(&mut [0])? > 0 {
         bail!("bytes follow the end of the snapshot; the store was not made");
     }
-    let done = import.finish(&codecs(cli)?)?;
+    let done = import.finish(&codecs)?;
     let (records, end, revision) = (done.record_count, done.end_lsn, done.revision);
     if cli.json {
         return line(
