@@ -224,6 +224,24 @@ impl Error {
         }
     }
 
+    /// Whether this program is too old, or lacks a codec: that is no damage, and nothing may be cut
+    /// or given up for it.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.kind() == ErrorKind::Unsupported
+    }
+
+    /// Why a batch at `position` of `file` cannot be read.
+    pub(crate) fn of_batch(
+        file: impl Into<String>,
+        position: u64,
+        error: cairn_codec::Error,
+    ) -> Self {
+        if error.kind() == ErrorKind::Unsupported {
+            return Self::Codec(error);
+        }
+        Self::corrupt(file, position, error.to_string())
+    }
+
     pub(crate) fn corrupt(
         file: impl Into<String>,
         position: u64,
