@@ -343,7 +343,7 @@ impl Replacement {
             }
             if u32::try_from(self.end()).is_err() {
                 let limit = u64::from(u32::MAX);
-                return Err(Error::TooLarge { what: "cleaned segment", found: self.end(), limit });
+                return Err(Error::TooLarge { what: "bytes of a cleaned segment", found: self.end(), limit });
             }
             self.batch_count += 1;
             if self.pending.len() >= WRITE_LEN {

@@ -137,7 +137,7 @@ pub enum Error {
         actual: u64,
     },
     /// A batch, key or payload is larger than a limit.
-    #[error("{what} is {found} bytes or records, the limit is {limit}; split it")]
+    #[error("{what}: {found} is over the limit of {limit}; split it")]
     TooLarge {
         /// Which limit.
         what: &'static str,
