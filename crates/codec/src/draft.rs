@@ -151,16 +151,17 @@ impl Draft {
         payload_hash: PayloadHash,
     ) -> Result<()> {
         debug_assert_eq!(payload_hash, hash::payload(payload), "the hash is the payload's");
-        check("payload", payload.len(), limits::MAX_PAYLOAD_LEN)?;
-        check("key", record.key.map_or(0, <[u8]>::len), limits::MAX_KEY_LEN)?;
-        check("batch", self.payloads.len() + payload.len(), limits::MAX_BATCH_RAW_LEN)?;
+        check("bytes of a payload", payload.len(), limits::MAX_PAYLOAD_LEN)?;
+        check("bytes of a key", record.key.map_or(0, <[u8]>::len), limits::MAX_KEY_LEN)?;
+        let payloads_len = self.payloads.len() + payload.len();
+        check("bytes of payloads of a batch", payloads_len, limits::MAX_BATCH_RAW_LEN)?;
         let keys_len = self.keys.len() + record.key.map_or(0, <[u8]>::len);
-        check("keys of a batch", keys_len, MAX_KEYS_LEN)?;
+        check("bytes of keys of a batch", keys_len, MAX_KEYS_LEN)?;
         if record.kind == RecordKind::DROPPED {
             // Only the cleaner makes these, from records that were something else.
             return Err(Error::UnknownKind(RecordKind::DROPPED.get()));
         }
-        check("batch of records", self.records.len() + 1, limits::MAX_BATCH_RECORDS)?;
+        check("records of a batch", self.records.len() + 1, limits::MAX_BATCH_RECORDS)?;
         let key = match record.key {
             None => None,
             Some(key) => {

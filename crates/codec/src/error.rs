@@ -90,12 +90,12 @@ pub enum Error {
         /// What it said.
         cause: String,
     },
-    /// A key or payload over its limit.
-    #[error("{what} of {found} bytes is over the limit of {limit}")]
+    /// Something of the caller's over its limit.
+    #[error("{what}: {found} is over the limit of {limit}")]
     TooLarge {
-        /// What is too large.
+        /// What there is too much of.
         what: &'static str,
-        /// Its size.
+        /// How much.
         found: u64,
         /// The limit.
         limit: u64,

@@ -299,12 +299,17 @@ fn appended(topic: &Topic, places: &[Place], ticket: Option<&Ticket>) -> Vec<App
 /// JSON data must be JSON.
 pub(crate) fn validate(events: &[NewEvent]) -> Result<()> {
     for (index, event) in events.iter().enumerate() {
-        if let EventData::Json(data) = &event.data
-            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(data)
-        {
-            let (line, column) = (error.line(), error.column());
-            return Err(Error::InvalidJson { index, line, column, reason: error.to_string() });
-        }
+        let EventData::Json(data) = &event.data else { continue };
+        let invalid = |line, column, reason| Error::InvalidJson { index, line, column, reason };
+        // The parser passes over strings without looking whether they are text.
+        let text = std::str::from_utf8(data).map_err(|error| {
+            let before = data.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.split(|byte| *byte == b'\n');
+            let column = line.clone().last().map_or(0, <[u8]>::len) + 1;
+            invalid(line.count(), column, error.to_string())
+        })?;
+        serde_json::from_str::<serde::de::IgnoredAny>(text)
+            .map_err(|error| invalid(error.line(), error.column(), error.to_string()))?;
     }
     Ok(())
 }

@@ -133,6 +133,12 @@ fn bad_events_are_refused_whole() {
     let batch = [NewEvent::json("{}"), NewEvent::json("{\n  \"a\": nope}")];
     let refused = engine.append_batch("t", &batch).expect_err("not JSON");
     assert!(matches!(refused, Error::InvalidJson { index: 1, line: 2, .. }), "{refused}");
+    let no_text = NewEvent::json(b"{\n \"a\xff\": 1}".as_slice());
+    let refused = engine.append("t", no_text).expect_err("not UTF-8, so not JSON");
+    assert!(
+        matches!(refused, Error::InvalidJson { index: 0, line: 2, column: 4, .. }),
+        "{refused}"
+    );
     assert!(matches!(engine.append("nope", NewEvent::text("x")), Err(Error::NoTopic { .. })));
     let far = engine.append("t", NewEvent::text("x").in_partition(9));
     assert!(matches!(far, Err(Error::NoPartition { .. })));

@@ -10,7 +10,7 @@
 
 use std::sync::PoisonError;
 
-use cairn_types::Lsn;
+use cairn_types::{Lsn, SegmentId};
 use cairn_vfs::{FaultKind, OpenMode, Vfs};
 
 use crate::format::segment_header::SEGMENT_HEADER_LEN;
@@ -18,6 +18,7 @@ use crate::format::store_file::{STORE_FILE_LEN_MAX, STORE_PATH, StoreFile};
 use crate::format::superblock::SUPERBLOCK_PATH;
 use crate::format::{LOG_DIR, index_path, parse_segment_name, segment_path};
 use crate::keyring::{read_ring, write_ring};
+use crate::recover::read_segment;
 use crate::segment::Segment;
 use crate::store::{SuperblockFile, read_whole, write_whole};
 use crate::{Error, Log, Result};
@@ -41,13 +42,14 @@ pub struct BackedUp {
 }
 
 impl Log {
-    /// Copies the log into `target`, which is empty or holds an earlier backup of this store.
-    /// `progress` is called with bytes done and bytes in all.
+    /// Copies the log into `target`, which is empty or holds an earlier backup of this store. What
+    /// was appended to that backup since is replaced by what is in this log. `progress` is called
+    /// with bytes done and bytes in all.
     ///
     /// # Errors
-    /// [`Error::ForeignSegment`] when the target holds another store, [`Error::Poisoned`] and
-    /// [`Error::Closed`] of a log that takes no writes any more; what cannot be read or written. An
-    /// interrupted backup is finished by the next one.
+    /// [`Error::ForeignSegment`] when the target holds another store, [`Error::Invalid`] when it is
+    /// ahead of this log, [`Error::Poisoned`] and [`Error::Closed`] of a log that takes no writes
+    /// any more; what cannot be read or written. An interrupted backup is finished by the next one.
     pub fn backup(
         &self,
         target: &dyn Vfs,
@@ -78,12 +80,7 @@ impl Log {
             self.sync()?;
         }
         let source = &*self.shared.store.vfs;
-        if target.exists(STORE_PATH)? {
-            let there = StoreFile::decode(&read_whole(target, STORE_PATH, STORE_FILE_LEN_MAX)?)?;
-            if there.id != self.store_id() {
-                return Err(Error::ForeignSegment { file: STORE_PATH.into() });
-            }
-        }
+        refuse_other_store(target, &self.store_id())?;
         target.create_dir_all(LOG_DIR)?;
         let ring = read_ring(source)?.ring;
         if let Some(ring) = &ring {
@@ -97,6 +94,7 @@ impl Log {
             return Err(Error::Corrupt(damage));
         };
         let segments = self.shared.segments.load();
+        let stale = stale_behind(target, &self.store_id(), segments.last().map(|last| &**last))?;
         let total: u64 = segments.iter().map(|segment| segment.end()).sum();
         let mut backed_up = BackedUp::default();
         let mut done = 0;
@@ -118,8 +116,8 @@ impl Log {
                 progress(done, total);
             }
         }
-        remove_dropped(target, segments.first().map(|segment| segment.header.id.get()))?;
-        let first = crate::format::superblock::Superblock {
+        remove_dropped(target, segments.first().map(|segment| segment.header.id), &stale)?;
+        let block = crate::format::superblock::Superblock {
             // The copy is no clean end: opening it looks at the last segment.
             clean: false,
             ..superblock
@@ -127,7 +125,7 @@ impl Log {
         if target.exists(SUPERBLOCK_PATH)? {
             target.remove(SUPERBLOCK_PATH)?;
         }
-        SuperblockFile::create(target, &first)?;
+        SuperblockFile::create(target, &block)?;
         target.sync_dir(LOG_DIR)?;
         let store = read_whole(source, STORE_PATH, STORE_FILE_LEN_MAX)?;
         write_whole(target, STORE_PATH, &store)?;
@@ -202,11 +200,48 @@ fn copy_segment(
     Ok(Outcome::Copied(len))
 }
 
-/// Removes from an earlier backup what retention has dropped since.
-fn remove_dropped(target: &dyn Vfs, first: Option<u64>) -> Result<()> {
+fn refuse_other_store(target: &dyn Vfs, store_id: &[u8; 16]) -> Result<()> {
+    if target.exists(STORE_PATH)? {
+        let there = StoreFile::decode(&read_whole(target, STORE_PATH, STORE_FILE_LEN_MAX)?)?;
+        if there.id != *store_id {
+            return Err(Error::ForeignSegment { file: STORE_PATH.into() });
+        }
+    }
+    Ok(())
+}
+
+/// Segments of an earlier backup behind the last one of this log. Whoever opened the backup began
+/// them; left there, they would end the copy where they begin.
+fn stale_behind(
+    target: &dyn Vfs,
+    store_id: &[u8; 16],
+    last: Option<&Segment>,
+) -> Result<Vec<SegmentId>> {
+    let end = last.map_or(Lsn::new(0), Segment::end_lsn);
+    let mut stale = Vec::new();
     for entry in target.list(LOG_DIR)? {
         let Some(id) = parse_segment_name(&entry.name) else { continue };
-        if first.is_some_and(|first| id.get() < first) {
+        if last.is_some_and(|last| id <= last.header.id) {
+            continue;
+        }
+        let base = read_segment(target, id, store_id, OpenMode::Read)?.header.base_lsn;
+        if base >= end {
+            let path = segment_path(id);
+            let reason = format!(
+                "{path} begins at LSN {base}, and this log ends at {end}: the backup is ahead of it"
+            );
+            return Err(Error::Invalid { what: "target of a backup", reason });
+        }
+        stale.push(id);
+    }
+    Ok(stale)
+}
+
+/// Removes from an earlier backup what retention has dropped since, and what is stale.
+fn remove_dropped(target: &dyn Vfs, first: Option<SegmentId>, stale: &[SegmentId]) -> Result<()> {
+    for entry in target.list(LOG_DIR)? {
+        let Some(id) = parse_segment_name(&entry.name) else { continue };
+        if first.is_some_and(|first| id < first) || stale.contains(&id) {
             target.remove(&segment_path(id))?;
         }
         if target.exists(&index_path(id))? {

@@ -19,7 +19,7 @@ use crate::format::segment_path;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::window::Window;
-use crate::{Corruption, Error, Log, Result, SpaceLimit};
+use crate::{Error, Log, Result, SpaceLimit};
 
 /// Bytes that are gathered before the replacement file is written to.
 const WRITE_LEN: usize = 1 << 20;
@@ -245,7 +245,7 @@ fn each_batch(
     mut each: impl FnMut(&BatchHeader, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let damaged = |position, error: cairn_codec::Error| {
-        Error::Corrupt(Corruption::new(segment.path.clone(), position, error.to_string()))
+        Error::of_batch(segment.path.clone(), position, error)
     };
     let mut window = Window::new(segment.file.clone())?;
     let mut position = SEGMENT_HEADER_LEN as u64;
@@ -343,7 +343,11 @@ impl Replacement {
             }
             if u32::try_from(self.end()).is_err() {
                 let limit = u64::from(u32::MAX);
-                return Err(Error::TooLarge { what: "cleaned segment", found: self.end(), limit });
+                return Err(Error::TooLarge {
+                    what: "bytes of a cleaned segment",
+                    found: self.end(),
+                    limit,
+                });
             }
             self.batch_count += 1;
             if self.pending.len() >= WRITE_LEN {

@@ -137,7 +137,7 @@ pub enum Error {
         actual: u64,
     },
     /// A batch, key or payload is larger than a limit.
-    #[error("{what} is {found} bytes or records, the limit is {limit}; split it")]
+    #[error("{what}: {found} is over the limit of {limit}; split it")]
     TooLarge {
         /// Which limit.
         what: &'static str,
@@ -222,6 +222,24 @@ impl Error {
             Self::Codec(error) => error.kind(),
             Self::Vfs(error) => error.kind(),
         }
+    }
+
+    /// Whether this program is too old, or lacks a codec: that is no damage, and nothing may be cut
+    /// or given up for it.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.kind() == ErrorKind::Unsupported
+    }
+
+    /// Why a batch at `position` of `file` cannot be read.
+    pub(crate) fn of_batch(
+        file: impl Into<String>,
+        position: u64,
+        error: cairn_codec::Error,
+    ) -> Self {
+        if error.kind() == ErrorKind::Unsupported {
+            return Self::Codec(error);
+        }
+        Self::corrupt(file, position, error.to_string())
     }
 
     pub(crate) fn corrupt(

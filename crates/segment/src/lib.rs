@@ -12,6 +12,17 @@
 //!
 //! The segment files, the superblock and `CAIRN` are truth; `.idx` files are derived.
 //! This crate does not know what records mean: topics, keys and proofs are built on it.
+//!
+//! ```
+//! use cairn_segment::{Draft, Log, RecordDraft, RecordKind};
+//! use cairn_types::StreamId;
+//! let log = Log::options().vfs(std::sync::Arc::new(cairn_vfs::MemVfs::new())).open()?;
+//! let mut draft = Draft::new();
+//! draft.push(RecordDraft::new(RecordKind::USER, StreamId::new(1)), b"stone")?;
+//! let lsn = log.append(&draft)?.first_lsn;
+//! assert_eq!(log.read(lsn)?.payload.as_deref(), Some(b"stone".as_slice()));
+//! # Ok::<(), cairn_segment::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod append;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cairn_codec::seal::KeyNumber;
 use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry, verify_batch};
-use cairn_types::{ChainHash, Lsn, SegmentId};
+use cairn_types::{ChainHash, ErrorKind, Lsn, SegmentId};
 use cairn_vfs::{Clock, OpenMode, Vfs};
 
 use crate::format::seal::{SEAL_LEN, Seal};
@@ -67,8 +67,9 @@ impl Repair {
     /// The store must not be open: take its lock, or copy it first.
     ///
     /// # Errors
-    /// [`Error::NoStore`]; what cannot be read at all; [`Error::Corrupt`] when nothing could
-    /// be kept, or the damage lies in a file that says which store this is.
+    /// [`Error::NoStore`]; what cannot be read at all, or only by a newer program or with a codec
+    /// that is not registered; [`Error::Corrupt`] when nothing could be kept, or the damage lies in
+    /// a file that says which store this is.
     pub fn plan(vfs: Arc<dyn Vfs>, registry: &CodecRegistry) -> Result<Option<Self>> {
         if !vfs.exists(STORE_PATH)? {
             return Err(Error::NoStore);
@@ -306,6 +307,7 @@ fn walk(
         let file = match opened {
             Ok(file) => file,
             Err(error @ Error::Vfs(_)) => return Err(error),
+            Err(error) if error.is_unsupported() => return Err(error),
             Err(error) => {
                 walk.damage = Some(as_corruption(error, *id));
                 walk.later = retained.get(place..).unwrap_or_default().to_vec();
@@ -394,6 +396,7 @@ fn whole_batches(
         }
         let header = match BatchHeader::decode(head, &crc) {
             Ok(header) => header,
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.into()),
             Err(error) => break format!("batch header: {error}"),
         };
         if header.end_lsn() > until {
@@ -419,6 +422,8 @@ fn whole_batches(
                     cause: "repair needs the key that opens it".into(),
                 });
             }
+            // Nor for what a newer program wrote, or with a codec that is not registered.
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.into()),
             Err(error) => break format!("batch: {error}"),
         }
     };

@@ -317,9 +317,8 @@ impl Segment {
         ordinal: usize,
         wanted: impl FnOnce(&BatchHeader, bool) -> bool,
     ) -> Result<Option<StoredBatch>> {
-        let damaged = |error: cairn_codec::Error| {
-            Error::corrupt(self.path.clone(), position, error.to_string())
-        };
+        let damaged =
+            |error: cairn_codec::Error| Error::of_batch(self.path.clone(), position, error);
         let head = self.bytes(position, BATCH_HEADER_LEN)?;
         let header = BatchHeader::decode(&head, &self.crc).map_err(damaged)?;
         if !wanted(&header, self.mapping.is_some()) {

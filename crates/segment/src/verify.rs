@@ -23,7 +23,8 @@ use crate::{Corruption, Error, Log, Result};
 ///
 /// # Errors
 /// [`Error::NoStore`]; [`Error::Sealed`] without the key of an encrypted store; a key ring of which
-/// no copy is whole; files that cannot be read at all. Other damage is in the report.
+/// no copy is whole; files that cannot be read at all; what only a newer program or a codec that is
+/// not registered can read. Other damage is in the report.
 pub fn verify_store(
     vfs: &dyn Vfs,
     registry: &CodecRegistry,
@@ -33,7 +34,8 @@ pub fn verify_store(
     let layout = match read_layout(vfs, OpenMode::Read) {
         Ok(Some(layout)) => layout,
         Ok(None) => return Err(Error::NoStore),
-        Err(Error::Vfs(error)) => return Err(Error::Vfs(error)),
+        Err(error @ Error::Vfs(_)) => return Err(error),
+        Err(error) if error.is_unsupported() => return Err(error),
         Err(Error::Corrupt(corruption)) => {
             report.damage.push(corruption);
             return Ok(report);

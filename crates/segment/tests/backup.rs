@@ -49,6 +49,36 @@ fn a_backup_into_another_store_is_refused() {
 }
 
 #[test]
+fn a_backup_that_was_opened_is_brought_up_and_one_that_is_ahead_is_not_touched() {
+    let (vfs, target) = (MemVfs::new(), MemVfs::new());
+    let log = open(&vfs);
+    let write = |numbers: std::ops::Range<u8>| {
+        for number in numbers {
+            log.append(&draft(1, &[&[number; 50]])).expect("appends");
+        }
+    };
+    write(0..10);
+    let older = vfs.fork();
+    log.backup(&target, None).expect("backs up");
+    // Who only looks at it has its tail recovered, into a segment of its own.
+    drop(open(&target));
+    write(10..20);
+    log.backup(&target, None).expect("backs up");
+    let restored = open(&target.fork());
+    assert_eq!((all(&restored), restored.head()), (all(&log), log.head()));
+
+    for round in 2..5 {
+        log.roll().expect("rolls");
+        write(round * 10..round * 10 + 10);
+    }
+    log.backup(&target, None).expect("backs up");
+    let refused = open(&older).backup(&target, None).expect_err("it would go back");
+    assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
+    let restored = open(&target.fork());
+    assert_eq!((all(&restored), restored.head()), (all(&log), log.head()));
+}
+
+#[test]
 fn a_backup_while_others_write_is_a_prefix_of_the_log() {
     let (vfs, target) = (MemVfs::new(), MemVfs::new());
     let log = open(&vfs);

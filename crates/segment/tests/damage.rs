@@ -2,8 +2,10 @@
 //! never a wrong answer, never a panic.
 
 use crate::store::*;
-use cairn_codec::CodecRegistry;
+use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, CodecRegistry};
+use cairn_segment::format::segment_header::{SEGMENT_HEADER_LEN, SegmentHeader};
 use cairn_segment::*;
+use cairn_types::ErrorKind;
 use cairn_vfs::{MemVfs, OpenMode, Vfs};
 
 /// A store with three segments, closed cleanly.
@@ -191,4 +193,55 @@ fn views_are_rebuilt_when_only_the_truth_is_left() {
     let log = open(&vfs);
     assert_eq!(all(&log), expected);
     assert_eq!(log.next_sequence(cairn_types::StreamId::new(1)), 18);
+}
+
+/// Changes the second batch of the first segment; its checksums are those of the change.
+fn rewrite_header(vfs: &MemVfs, change: impl Fn(&mut [u8])) {
+    vfs.tamper("log/segment_000000.log", |bytes| {
+        let head = bytes.first_chunk::<SEGMENT_HEADER_LEN>().expect("a header");
+        let crc = SegmentHeader::decode(head).expect("valid").crc();
+        let first = BatchHeader::decode(&bytes[SEGMENT_HEADER_LEN..], &crc).expect("valid");
+        let batch = &mut bytes[SEGMENT_HEADER_LEN + first.total_len()..][..BATCH_HEADER_LEN];
+        change(batch);
+        let check = crc.checksum(&batch[..BATCH_HEADER_LEN - 4]);
+        batch[BATCH_HEADER_LEN - 4..].copy_from_slice(&check.to_le_bytes());
+    });
+}
+
+#[test]
+fn what_a_newer_program_wrote_is_no_damage_and_stays_as_it_is() {
+    let vfs = MemVfs::new();
+    let log = open(&vfs);
+    for payload in [b"a", b"b", b"c"] {
+        log.append(&draft(1, &[payload])).expect("appends");
+    }
+    let content = |vfs: &MemVfs| {
+        let mut content = Vec::new();
+        vfs.tamper("log/segment_000000.log", |bytes| content.clone_from(bytes));
+        content
+    };
+    // A version, a flag and a codec that this program does not know, in the tail of a log whose
+    // machine lost power, and below its end.
+    for (at, byte, closed) in
+        [(4, 2, false), (6, 4, false), (5, 70, false), (4, 2, true), (6, 4, true), (5, 70, true)]
+    {
+        let newer = vfs.fork();
+        if closed {
+            open(&newer).close().expect("closes");
+        }
+        rewrite_header(&newer, |header| header[at] = byte);
+        let before = content(&newer);
+        let registry = CodecRegistry::standard();
+        let verified = verify_store(&newer, &registry, &VerifyOptions::default());
+        assert_eq!(verified.expect_err("unknown").kind(), ErrorKind::Unsupported, "{at} {closed}");
+        let plan = Repair::plan(std::sync::Arc::new(newer.clone()), &registry);
+        assert_eq!(plan.expect_err("unknown").kind(), ErrorKind::Unsupported, "{at} {closed}");
+        let (opened, read) = match open_with(&newer, config()) {
+            Ok(log) => (true, log.read(cairn_types::Lsn::new(1)).map(drop)),
+            Err(error) => (false, Err(error)),
+        };
+        assert_eq!(read.expect_err("unknown").kind(), ErrorKind::Unsupported, "{at} {closed}");
+        // A recovery that knows the format moves the tail behind it.
+        assert!(opened || content(&newer) == before, "{at} {closed}");
+    }
 }

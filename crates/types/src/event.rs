@@ -30,7 +30,8 @@ pub enum EventData {
     Json(Bytes),
     /// Bytes without a meaning to Cairn.
     Binary(Bytes),
-    /// UTF-8 text.
+    /// UTF-8 text. [`text_from_bytes`](Self::text_from_bytes) checks that it is; who names this
+    /// variant directly answers for it.
     Text(Bytes),
 }
 

@@ -84,16 +84,19 @@ pub fn rewrite(
     out.extend_from_slice(&restarts);
     let mut rewritten = BatchHeader { cleaned: gone, sealed: false, ..*header };
     rewritten.statements_len = within(
-        "statements of a cleaned batch",
+        "bytes of statements of a cleaned batch",
         out.len() - start - BATCH_HEADER_LEN,
         limits::MAX_STATEMENTS_LEN,
     )?;
     rewritten.raw_len =
-        within("payloads of a cleaned batch", payloads.len(), limits::MAX_BATCH_RAW_LEN)?;
+        within("bytes of payloads of a cleaned batch", payloads.len(), limits::MAX_BATCH_RAW_LEN)?;
     let stored_start = out.len();
     rewritten.codec = store_payloads(codec, &payloads, out)?;
-    rewritten.stored_len =
-        within("payloads of a cleaned batch", out.len() - stored_start, limits::MAX_BATCH_RAW_LEN)?;
+    rewritten.stored_len = within(
+        "bytes of payloads of a cleaned batch",
+        out.len() - stored_start,
+        limits::MAX_BATCH_RAW_LEN,
+    )?;
     rewritten.body_crc = crc.checksum(&out[start + BATCH_HEADER_LEN..]);
     out[start..start + BATCH_HEADER_LEN].copy_from_slice(&rewritten.encode(crc));
     Ok(changed)

@@ -106,15 +106,17 @@ impl CodecRegistry {
     /// As [`KeyRing::check`]; nothing has changed then.
     pub fn change_ring(&self, ring: &KeyRing, outer: Option<&OuterKey>) -> Result<()> {
         let sealing = self.sealing.as_ref().ok_or(Error::Decrypt)?;
-        let mut given = sealing.outer();
+        // Held throughout: two changes at once must not take each other's keys away.
+        let mut present = sealing.outer.write().unwrap_or_else(PoisonError::into_inner);
+        let mut given = present.clone();
         given.extend(outer.cloned());
         let mut keys = ring.unwrap(&given)?;
-        let known = |key: &&DataKey| keys.iter().all(|new| new.number != key.number);
-        let mut before: Vec<DataKey> = sealing.keys().iter().filter(known).cloned().collect();
-        before.append(&mut keys);
-        before.sort_by_key(|key| key.number);
-        *sealing.outer.write().unwrap_or_else(PoisonError::into_inner) = given;
-        *sealing.keys.write().unwrap_or_else(PoisonError::into_inner) = before.into();
+        let lacks = |key: &&DataKey| keys.iter().all(|new| new.number != key.number);
+        let mut kept: Vec<DataKey> = sealing.keys().iter().filter(lacks).cloned().collect();
+        kept.append(&mut keys);
+        kept.sort_by_key(|key| key.number);
+        *sealing.keys.write().unwrap_or_else(PoisonError::into_inner) = kept.into();
+        *present = given;
         Ok(())
     }
 

@@ -242,7 +242,7 @@ impl BlockCipher for FileCipher {
         let associated = self.associated(identity)?;
         let (found, limit) = (plain.len() as u64, BLOCK_LEN_MAX as u64);
         if found > limit {
-            return Err(Error::TooLarge { what: "block", found, limit });
+            return Err(Error::TooLarge { what: "bytes of a block", found, limit });
         }
         let counter = self.next_counter()?;
         let start = out.len();

@@ -266,7 +266,7 @@ impl KeyRing {
         let (found, limit) = (self.entries.len() as u64 + 1, RING_KEYS_MAX as u64);
         let next = self.active().get().checked_add(1);
         let (Some(next), true) = (next, found <= limit) else {
-            return Err(Error::TooLarge { what: "key ring", found, limit });
+            return Err(Error::TooLarge { what: "data keys of a key ring", found, limit });
         };
         let mut rotated = self.rewrap(from, to, random)?;
         let key = fresh(KeyNumber(next), random);

@@ -276,11 +276,11 @@ fn check_limits(draft: &Draft) -> Result<bool> {
     }
     let (found, limit) = (draft.len() as u64, limits::MAX_BATCH_RECORDS as u64);
     if found > limit {
-        return Err(Error::TooLarge { what: "batch (records)", found, limit });
+        return Err(Error::TooLarge { what: "records of a batch", found, limit });
     }
     let (found, limit) = (draft.encoded_len_max() as u64, limits::MAX_BATCH_RAW_LEN as u64);
     if found > limit {
-        return Err(Error::TooLarge { what: "batch (bytes)", found, limit });
+        return Err(Error::TooLarge { what: "bytes of a batch", found, limit });
     }
     let mut chosen = false;
     for record in draft.records() {

@@ -151,7 +151,7 @@ impl Log {
             segment.file.read_exact_at(at, &mut bytes)?;
             let registry = &self.shared.store.registry;
             head.chain = crate::recover::chain_after(&bytes, &segment.crc, registry)
-                .map_err(|error| Error::corrupt(segment.path.clone(), at, error.to_string()))?;
+                .map_err(|error| Error::of_batch(segment.path.clone(), at, error))?;
         }
         head.next_lsn = scanned.end_lsn;
         Ok(())

@@ -4,16 +4,19 @@ use cairn_types::{Lsn, SegmentId};
 
 use crate::Corruption;
 
-/// What opening a store found and did. A clean open leaves everything at its default.
+/// What opening a store found and did. After a clean stop only [`clean`](Self::clean),
+/// [`segment_count`](Self::segment_count) and [`end_lsn`](Self::end_lsn) are set. Of a log opened for
+/// reading only, nothing but the damaged slots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecoveryReport {
     /// The store was created by this open.
     pub created: bool,
-    /// The log had been closed cleanly.
+    /// The log had been closed cleanly, after records were written to it.
     pub clean: bool,
-    /// Segments present.
+    /// Segments present after recovery.
     pub segment_count: usize,
-    /// Bytes of a torn tail that were cut; they were never acknowledged.
+    /// Bytes of a torn tail that were cut, with reserved space behind it; they were never
+    /// acknowledged.
     pub cut_len: u64,
     /// Where the cut was made: segment and position.
     pub cut_at: Option<(SegmentId, u64)>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cairn_codec::{BATCH_HEADER_LEN, BatchHeader, SaltedCrc};
-use cairn_types::{ChainHash, Lsn};
+use cairn_types::{ChainHash, ErrorKind, Lsn};
 use cairn_vfs::VfsFile;
 
 use crate::Result;
@@ -145,12 +145,17 @@ fn next_batch(
         let bytes: &[u8; SEAL_LEN] = head.try_into().expect("a seal is as long as a header");
         return Ok(Err(match Seal::decode(bytes, crc) {
             Ok(seal) => Stop::Sealed(seal),
+            Err(FrameFault::Version(found)) => {
+                return Err(cairn_codec::Error::UnsupportedVersion { found }.into());
+            }
             Err(fault) => Stop::Invalid(format!("seal: {fault}")),
         }));
     }
     let batch = match BatchHeader::decode(head, crc) {
         Ok(batch) => batch,
         Err(_) if head.iter().all(|byte| *byte == 0) => return Ok(Err(Stop::Unwritten)),
+        // Its CRC is right: a newer program wrote it, and it is not to be cut.
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.into()),
         Err(error) => return Ok(Err(Stop::Invalid(format!("batch header: {error}")))),
     };
     if batch.first_lsn != expected {

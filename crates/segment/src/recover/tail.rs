@@ -99,11 +99,12 @@ fn batch_chain(
     let len = usize::try_from(batch.len).expect("a batch is limited to fewer bytes");
     let bytes = window.get(batch.position, len)?;
     let crc = header.crc();
+    let path = name_of(header.id);
     chain_after(bytes, &crc, &store.registry).map_err(|error| {
-        Error::Corrupt(
-            crate::Corruption::new(name_of(header.id), batch.position, error.to_string())
-                .at_lsn(batch.first_lsn),
-        )
+        match Error::of_batch(path, batch.position, error) {
+            Error::Corrupt(damage) => Error::Corrupt(damage.at_lsn(batch.first_lsn)),
+            other => other,
+        }
     })
 }
 

@@ -209,9 +209,7 @@ impl Log {
             let verified =
                 cairn_codec::verify_batch(&batch.header, &batch.body, registry, &segment.crc);
             let chain = verified
-                .map_err(|error| {
-                    Error::corrupt(segment.path.clone(), found.position, error.to_string())
-                })?
+                .map_err(|error| Error::of_batch(segment.path.clone(), found.position, error))?
                 .chain;
             return Ok(Some(Cut {
                 segment: place,

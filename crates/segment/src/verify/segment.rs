@@ -3,7 +3,7 @@
 use cairn_codec::{
     BATCH_HEADER_LEN, BatchHeader, BatchView, CodecRegistry, Content, SaltedCrc, verify_batch,
 };
-use cairn_types::{ChainHash, Lsn};
+use cairn_types::{ChainHash, ErrorKind, Lsn};
 
 use crate::format::seal::{SEAL_LEN, Seal};
 use crate::format::segment_header::SEGMENT_HEADER_LEN;
@@ -166,6 +166,7 @@ fn verify_at(
     let head = window.get(position, BATCH_HEADER_LEN)?;
     let header = match BatchHeader::decode(head, &crc) {
         Ok(header) => header,
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.into()),
         Err(error) => return Ok(Err(format!("batch header: {error}"))),
     };
     let len = header.total_len() as u64;
@@ -193,6 +194,7 @@ fn verify_at(
             outcome.dropped_count += u64::from(verified.dropped_count);
             Ok(Ok(len))
         }
+        Err(error) if error.kind() == ErrorKind::Unsupported => Err(error.into()),
         Err(error) => Ok(Err(format!("batch: {error}"))),
     }
 }
