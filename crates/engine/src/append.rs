@@ -305,7 +305,7 @@ pub(crate) fn validate(events: &[NewEvent]) -> Result<()> {
         let text = std::str::from_utf8(data).map_err(|error| {
             let before = data.get(..error.valid_up_to()).unwrap_or_default();
             let line = before.split(|byte| *byte == b'\n');
-            let column = line.clone().last().map_or(0, <[u8]>::len) + 1;
+            let column = line.clone().next_back().map_or(0, <[u8]>::len) + 1;
             invalid(line.count(), column, error.to_string())
         })?;
         serde_json::from_str::<serde::de::IgnoredAny>(text)

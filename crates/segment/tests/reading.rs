@@ -193,14 +193,10 @@ fn a_reader_is_told_when_retention_has_dropped_what_comes_next() {
     let all_before = Retention { before: Some(log.visible_end()), ..Retention::default() };
     assert_eq!(log.retain(&all_before).expect("drops").segment_count, 3);
     let error = reader.refresh().expect_err("a gap");
-<<<<<<< HEAD
     assert!(
         matches!(error, Error::OutOfRange { start, .. } if start == log.start_lsn()),
         "{error}"
     );
-=======
-    assert!(matches!(error, Error::OutOfRange { start, .. } if start == log.start_lsn()), "{error}");
->>>>>>> 93e13e6c1475500daadef109355e618ee8260fbe
     assert_eq!(reader.visible_end(), Lsn::new(1), "what was read before stays");
     assert_eq!(read_only().head(), log.head());
 }
