@@ -18,6 +18,7 @@ mod master;
 mod provider;
 mod wrap;
 
+pub(crate) use envelope::MAX_DATA_KEYS;
 pub use envelope::{ENVELOPE_OVERHEAD, EnvelopeEncryptor, MAX_SEALED_LEN, RecordKind};
 pub use master::{MASTER_KEY_LEN, MasterKey, MasterKeyId};
 pub use provider::{CommandKey, FileKey, GivenKey, KeyProvider};

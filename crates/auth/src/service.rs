@@ -49,7 +49,7 @@ use crate::error::{Error, Result};
 use crate::mac::DerivedKeys;
 use crate::password::{HashGate, SecretHasher};
 use crate::record::RootSecret;
-use crate::seal::{EnvelopeEncryptor, KeyProvider, StoreId};
+use crate::seal::{EnvelopeEncryptor, KeyProvider, MAX_DATA_KEYS, StoreId};
 use crate::secret::Secret;
 use crate::store::{Batch, Expect, KvStore};
 
@@ -260,7 +260,7 @@ fn load<S: KvStore>(store: &S, master: &crate::MasterKey) -> Result<EnvelopeEncr
     let identity = store.get(places::IDENTITY)?;
     let identity = identity.ok_or(Error::corrupt("store identity", "it is missing"))?;
     let id = places::identity_of(&identity.value)?;
-    let wrapped = store.scan(places::DATA_KEYS, None, places::DATA_KEYS_MAX)?;
+    let wrapped = store.scan(places::DATA_KEYS, None, MAX_DATA_KEYS)?;
     let sealer = EnvelopeEncryptor::open(id, master, wrapped.iter().map(|entry| &entry.value))?;
     // Wrapped keys hold their numbers little-endian, their places big-endian.
     let in_place = |entry: &crate::Entry| {

@@ -129,7 +129,7 @@ proptest! {
 fn the_number_of_keys_is_bounded_and_a_flood_frees_nobody_who_is_held_back() {
     let clock = Arc::new(ManualClock::default());
     let rate = Rate::new(1, Duration::from_secs(10)).expect("allowed");
-    let limiter = RateLimiter::new(rate, clock.clone()).keys_max(100);
+    let limiter = RateLimiter::new(rate, clock.clone()).with_keys_max(100);
     assert!(limiter.check(b"victim").allowed);
     for number in 0..10_000_u32 {
         let _answer = limiter.check(&number.to_le_bytes());

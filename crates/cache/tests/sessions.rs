@@ -269,7 +269,7 @@ fn another_master_key_takes_over_and_sessions_go_on() {
     let engine = engine_on(vfs.clone(), &clock, 1);
     let manager = sessions(&engine, 1);
     let token = manager.store("alice", &Cart::new("tea")).expect("stores").token;
-    manager.change_master_key(&key(2)).expect("rewraps");
+    manager.rotate_master_key(&key(2)).expect("rewraps");
     assert!(manager.get(&token).expect("reads").is_some());
     drop(manager);
     drop(engine);

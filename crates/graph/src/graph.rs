@@ -161,6 +161,7 @@ impl Graph {
     /// tx.commit()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub const fn in_tx<'a>(&'a self, tx: &'a mut Transaction) -> GraphTx<'a> {
         GraphTx::new(&self.space, tx)
     }

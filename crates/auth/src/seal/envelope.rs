@@ -40,7 +40,8 @@ const VERSION: u8 = 1;
 const CIPHER: u8 = 1;
 const HEADER_LEN: usize = 44;
 const SALT_LEN: usize = 16;
-const MAX_DATA_KEYS: usize = 4096;
+/// Most data keys of a store.
+pub(crate) const MAX_DATA_KEYS: usize = 4096;
 const LABEL: &[u8] = b"cairn-auth envelope 1\0";
 const KEY_INFO: &[u8] = b"cairn-auth envelope key 1\0";
 const WHAT: &str = "envelope";

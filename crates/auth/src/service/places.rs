@@ -29,7 +29,6 @@ pub const IDENTITY: &[u8] = b"m/id";
 pub const ROOT: &[u8] = b"m/root";
 pub const NEXT: &[u8] = b"m/next";
 pub const DATA_KEYS: &[u8] = b"e/";
-pub const DATA_KEYS_MAX: usize = 4096;
 pub const USERS: &[u8] = b"u/";
 pub const ROLES: &[u8] = b"q/";
 pub const API_KEYS: &[u8] = b"k/";

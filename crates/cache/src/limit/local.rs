@@ -58,9 +58,9 @@ impl RateLimiter {
         Self { rate, clock, keys_max: KEYS_MAX, state: Mutex::default() }
     }
 
-    /// With another bound on the number of keys; at least one.
+    /// With another bound on the number of keys, 100,000 without it; at least one.
     #[must_use]
-    pub fn keys_max(self, keys_max: usize) -> Self {
+    pub fn with_keys_max(self, keys_max: usize) -> Self {
         Self { keys_max: keys_max.max(1), ..self }
     }
 

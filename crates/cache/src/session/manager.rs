@@ -247,11 +247,12 @@ impl<T: Serialize + DeserializeOwned> SessionManager<T> {
         Ok(sessions.into_iter().map(|(_, session)| session).collect())
     }
 
-    /// Wraps the sealing keys with another master key, in one transaction. Sessions go on.
+    /// Wraps the sealing keys with another master key, in one transaction: the old one opens
+    /// nothing any more. Sessions go on.
     ///
     /// # Errors
     /// [`Error::Engine`] for a weak key, and what the engine says.
-    pub fn change_master_key(&self, keys: &dyn KeyProvider) -> Result<()> {
+    pub fn rotate_master_key(&self, keys: &dyn KeyProvider) -> Result<()> {
         self.vault.rewrap(&self.space, keys, &*self.rng)
     }
 

@@ -19,11 +19,13 @@ pub struct Dag<S> {
 
 impl<S: NodeStore> Dag<S> {
     /// The DAG of a store.
+    #[must_use]
     pub const fn new(store: S) -> Self {
         Self { store }
     }
 
     /// Its store.
+    #[must_use]
     pub const fn store(&self) -> &S {
         &self.store
     }

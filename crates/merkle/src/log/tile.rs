@@ -29,8 +29,6 @@ pub const TILE_HEIGHT: u8 = 8;
 pub const LEVEL_MAX: u8 = 63;
 /// The highest level that a tree of [`SIZE_MAX`] leaves has hashes at.
 pub const LEVEL_USED_MAX: u8 = 7;
-/// Bytes of a full tile of hashes.
-pub const TILE_LEN: usize = TILE_WIDTH as usize * HASH_LEN;
 /// Characters of the longest name.
 pub const PATH_LEN_MAX: usize = 64;
 /// No tree has a tile with a greater index.
