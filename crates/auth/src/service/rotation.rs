@@ -10,7 +10,11 @@ use crate::store::{Batch, Expect, KvStore};
 
 impl<S: KvStore> AuthService<S> {
     /// Puts all data keys under another master key, in one commit. No record is rewritten, and
-    /// the old master key opens nothing any more.
+    /// the service opens with the new one alone.
+    ///
+    /// A store that keeps what was replaced, as a log does, keeps the old wrappings too: they and
+    /// the old master key still open the data keys. [`rotate_data_key`](Self::rotate_data_key)
+    /// keeps from their owner what is written later.
     ///
     /// # Errors
     /// [`Error::WeakKey`], [`Error::KeyUnavailable`]; [`Error::Conflict`] when another one

@@ -247,8 +247,8 @@ impl<T: Serialize + DeserializeOwned> SessionManager<T> {
         Ok(sessions.into_iter().map(|(_, session)| session).collect())
     }
 
-    /// Wraps the sealing keys with another master key, in one transaction: the old one opens
-    /// nothing any more. Sessions go on.
+    /// Wraps the sealing keys with another master key, in one transaction. Sessions go on. The
+    /// log keeps the old wrapping: whoever has it and the old master key can still open sessions.
     ///
     /// # Errors
     /// [`Error::Engine`] for a weak key, and what the engine says.
