@@ -269,3 +269,18 @@ fn hostile_names_are_refused_or_kept_apart() {
         names.iter().map(|name| locks.try_lock(name).expect("asks").expect("free")).collect();
     assert_eq!(guards.len(), names.len());
 }
+
+#[test]
+fn a_fence_can_be_asked_beside_the_writer_when_a_lease_is_over() {
+    let (vfs, clock) = (Arc::new(MemVfs::new()), Arc::new(ManualClock::default()));
+    let engine = engine_on(vfs.clone(), &clock, 1);
+    let held = locks(&engine).try_lock("job").expect("asks").expect("free").detach();
+    let config = LogConfig { segment_size: 1 << 20, background: false, ..LogConfig::default() };
+    let log = Log::options().vfs(vfs).clock(clock.clone()).config(config);
+    let reader = Engine::options().log(log).open_read_only().expect("opens");
+    let fence = locks(&reader).fence("job", held.token).expect("a name");
+    assert!(fence.is_held().expect("asks"));
+    clock.advance(TTL);
+    // Whoever only reads ends no lease, and gets an answer all the same.
+    fence.is_held().expect("asks");
+}

@@ -50,6 +50,16 @@ fn a_transaction_comes_from_a_dash_and_its_fields_are_known() {
 }
 
 #[test]
+fn a_group_that_is_ahead_of_its_topic_is_not_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    stdout(&run(dir.path(), &["append", "t", "--data", "1"]));
+    let engine = cairndb::prelude::Engine::open(dir.path().join("data")).expect("opens");
+    engine.commit("g", "t", 0, cairndb::types::Offset::new(7)).expect("commits");
+    engine.close().expect("closes");
+    assert_eq!(stdout(&run(dir.path(), &["groups"])), "g t/0 next 7, 0 behind\n");
+}
+
+#[test]
 fn lines_of_the_file_are_named_when_one_is_not_json() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("in.jsonl");

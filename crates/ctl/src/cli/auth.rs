@@ -25,10 +25,22 @@ pub struct Access {
     )]
     pub encryption_key_file: Vec<PathBuf>,
     /// A shell command whose output is that key, for key services.
-    #[arg(long, global = true, value_name = "COMMAND", env = "CAIRN_ENCRYPTION_KEY_COMMAND")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COMMAND",
+        env = "CAIRN_ENCRYPTION_KEY_COMMAND",
+        hide_env_values = true
+    )]
     pub encryption_key_command: Option<String>,
     /// A shell command whose output is the master key.
-    #[arg(long, global = true, value_name = "COMMAND", env = "CAIRN_MASTER_KEY_COMMAND")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COMMAND",
+        env = "CAIRN_MASTER_KEY_COMMAND",
+        hide_env_values = true
+    )]
     pub master_key_command: Option<String>,
     /// File with an API key or a session's token; else the variable `CAIRN_CREDENTIAL`.
     #[arg(long, global = true, value_name = "FILE", env = "CAIRN_CREDENTIAL_FILE")]
@@ -271,7 +283,7 @@ pub struct Audit {
     /// Only what was refused.
     #[arg(long)]
     pub refused: bool,
-    /// At most this many of the newest entries before those to come.
+    /// Look at most at this many of the newest entries, before those to come.
     #[arg(long, default_value_t = 1000)]
     pub limit: usize,
 }

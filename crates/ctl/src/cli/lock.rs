@@ -12,7 +12,7 @@ pub struct Lock {
     /// How long the lock stays when this process dies, in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub ttl: u64,
-    /// Wait at most so many seconds; 0 does not wait.
+    /// Wait at most so many seconds; 0 does not wait. As long as it takes without it.
     #[arg(long, value_name = "SECONDS")]
     pub wait: Option<u64>,
     /// Keyspace of the locks.

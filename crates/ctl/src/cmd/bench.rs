@@ -46,8 +46,9 @@ impl Times {
 pub fn run(cli: &Cli, args: &Bench, out: &mut impl Write) -> Result<()> {
     let dir = cli.store.with_extension(format!("bench-{}", std::process::id()));
     let outcome = measure(cli, args, &dir, out);
-    std::fs::remove_dir_all(&dir)?;
-    outcome
+    let removed = std::fs::remove_dir_all(&dir);
+    outcome?;
+    Ok(removed?)
 }
 
 fn measure(cli: &Cli, args: &Bench, dir: &std::path::Path, out: &mut impl Write) -> Result<()> {

@@ -81,7 +81,9 @@ pub fn groups(cli: &Cli, out: &mut impl Write) -> Result<()> {
     for group in engine.groups() {
         for (topic, _) in engine.topics() {
             for lag in engine.lag(group.as_str(), topic.as_str())? {
-                let (partition, next, end) = (lag.partition, lag.next.get(), lag.end.get());
+                let (partition, next) = (lag.partition, lag.next.get());
+                // A program may commit an offset that no event has yet.
+                let behind = lag.end.get().saturating_sub(next);
                 if engine.committed(group.as_str(), topic.as_str(), partition.get())?.is_none() {
                     continue;
                 }
@@ -90,11 +92,10 @@ pub fn groups(cli: &Cli, out: &mut impl Write) -> Result<()> {
                         out,
                         json!({
                             "group": group.as_str(), "topic": topic.as_str(),
-                            "partition": partition.get(), "next": next, "lag": end - next,
+                            "partition": partition.get(), "next": next, "lag": behind,
                         }),
                     )?;
                 } else {
-                    let behind = end - next;
                     line(out, format!("{group} {topic}/{partition} next {next}, {behind} behind"))?;
                 }
             }
