@@ -246,7 +246,7 @@ impl Graph {
     /// Drops an index with all its entries; says whether there was one.
     ///
     /// # Errors
-    /// The engine's.
+    /// As [`GraphTx::drop_index`].
     pub fn drop_index(&self, target: Target, label: &str, property: &str) -> Result<bool> {
         Ok(self.transact(|tx| tx.drop_index(target, label, property))?.answer)
     }

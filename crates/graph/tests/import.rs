@@ -12,7 +12,7 @@ use crate::{graph, graph_of, id};
 
 fn nodes(graph: &Graph, text: &str) -> Result<cairn_graph::ImportReport, Error> {
     let labels = vec![Label::new("airport")?];
-    let columns = NodeColumns { id: "iata".into(), labels, label: None };
+    let columns = NodeColumns { id: "iata".into(), labels, label_column: None };
     graph.import_nodes(text.as_bytes(), &columns, &ImportOptions::default(), &mut |_| {})
 }
 

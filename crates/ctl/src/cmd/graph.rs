@@ -145,7 +145,7 @@ fn import(cli: &Cli, args: &GraphImport, out: &mut impl Write) -> Result<()> {
     if let Some(path) = &args.nodes {
         let (id, labels) = (args.id.clone(), labels(&args.node_label)?);
         let (file, bar) = input(path)?;
-        let columns = NodeColumns { id, labels, label: None };
+        let columns = NodeColumns { id, labels, label_column: None };
         let mut note = |progress: Progress| bar.set_position(progress.read_len);
         let report = graph
             .import_nodes(file, &columns, &options, &mut note)

@@ -67,7 +67,7 @@ impl GraphTx<'_> {
     /// Drops an index with all its entries; says whether there was one.
     ///
     /// # Errors
-    /// The engine's.
+    /// [`Error::Invalid`] for a text that can be no label; the engine's.
     pub fn drop_index(&mut self, target: Target, label: &str, property: &str) -> Result<bool> {
         let mut definitions = self.definitions()?;
         let found = definitions.find(target, &Label::new(label)?, property);

@@ -15,7 +15,7 @@ pub struct NodeColumns {
     /// Labels that every vertex gets.
     pub labels: Vec<Label>,
     /// A column with more labels, `;` between them.
-    pub label: Option<String>,
+    pub label_column: Option<String>,
 }
 
 /// What the columns of a file of edges mean.
@@ -147,7 +147,7 @@ pub(super) struct NodePlaces {
 
 impl NodeColumns {
     pub(super) fn find(&self, header: &Header) -> Result<NodePlaces> {
-        let label = self.label.as_ref().map(|name| header.find(name)).transpose()?;
+        let label = self.label_column.as_ref().map(|name| header.find(name)).transpose()?;
         Ok(NodePlaces { id: header.find(&self.id)?, labels: self.labels.clone(), label })
     }
 }

@@ -19,7 +19,7 @@ pub fn tour(engine: &Engine, airports: &str, out: &mut impl Write) -> Result<()>
     let graph = Graph::open(engine, "air")?;
     let (quiet, options) = (&mut |_| {}, ImportOptions::default());
     let labels = vec![Label::new("airport")?];
-    let nodes = NodeColumns { id: "iata".into(), labels, label: None };
+    let nodes = NodeColumns { id: "iata".into(), labels, label_column: None };
     let loaded = graph.import_nodes(airports.as_bytes(), &nodes, &options, quiet)?;
     let routes = EdgeColumns {
         src: "origin".into(),
