@@ -20,9 +20,10 @@ use crate::{Edge, EdgeId, Error, Graph, Label, Properties, Result, Vertex, Verte
 pub struct ImportOptions {
     /// Vertices, or edges with ids of their own, in one commit; 0 counts as 1.
     pub batch: usize,
-    /// Most edges in one window, which is one commit (0 counts as 1): the more of them share an end, the fewer
-    /// keys they need. While a window of a million edges with one number each was committed,
-    /// memory grew by 545 bytes an edge, 255 of which the index keeps until tables have them.
+    /// Most edges in one window, which is one commit (0 counts as 1): the more of them share an
+    /// end, the fewer keys they need. While a window of a million edges with one number each was
+    /// committed, memory grew by 545 bytes an edge, 255 of which the index keeps until tables
+    /// have them.
     pub window: usize,
     /// Leave out vertices that exist already, instead of refusing them.
     pub skip_existing: bool,

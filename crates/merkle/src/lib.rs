@@ -30,9 +30,9 @@
 //! [`map`] commits to the whole history of every key ("K had V at R", "K was absent", "this is all
 //! that K ever was"); [`dag`] names nodes by their content and links them.
 //!
-//! This crate knows no log and no record: leaves are hashes of bytes, and a keyspace is a number. It
-//! does not decide when to sign; the caller signs only what is synced, and never two heads of which one is
-//! not the beginning of the other. A root says nothing until someone else holds it.
+//! This crate knows no log and no record: leaves are hashes of bytes, and a keyspace is a number.
+//! It does not decide when to sign; the caller signs only what is synced, and never two heads of
+//! which one is not the beginning of the other. A root says nothing until someone else holds it.
 //!
 //! # From an entry to a proof file, and back
 //! ```

@@ -109,10 +109,8 @@ impl Cid {
         }
         let codec = Codec::from_number(codec)?;
         if function != SHA2_256 {
-            return Err(Error::Unsupported {
-                what: "an id with hash function",
-                found: u64::from(function),
-            });
+            let (what, found) = ("an id with hash function", u64::from(function));
+            return Err(Error::Unsupported { what, found });
         }
         let digest = digest.try_into().map_err(|_| invalid("a SHA-256 has 32 bytes"))?;
         if len != 32 {

@@ -21,8 +21,8 @@ pub const PROOF_LEN_MAX: usize = inclusion::PROOF_LEN_MAX + 1;
 /// How many hashes the proof between two sizes has; the old one must not be 0.
 ///
 /// # Errors
-/// [`Error::Malformed`] when the old size is 0, [`Error::OutOfRange`] when it is over the new one or
-/// the new one is impossible.
+/// [`Error::Malformed`] when the old size is 0, [`Error::OutOfRange`] when it is over the new one
+/// or the new one is impossible.
 pub fn proof_len(old_size: u64, new_size: u64) -> Result<u64> {
     check_sizes(old_size, new_size)?;
     if old_size == new_size {
