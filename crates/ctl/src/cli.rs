@@ -264,7 +264,7 @@ pub enum Command {
 pub struct Import {
     /// Topic; created when it does not exist.
     pub topic: String,
-    /// JSON Lines file.
+    /// JSON Lines file, with lines of at most 16 MiB.
     pub file: PathBuf,
     /// Field whose value becomes the key; a/b/c for nested fields.
     #[arg(long)]
@@ -272,7 +272,7 @@ pub struct Import {
     /// Field with the event's time: RFC 3339 text, or a number of milliseconds since 1970.
     #[arg(long)]
     pub time: Option<String>,
-    /// Partitions of a topic that is created.
+    /// Partitions of a topic that is created, 1 to 65,536.
     #[arg(long, default_value_t = 1)]
     pub partitions: u32,
 }
@@ -340,7 +340,7 @@ pub enum Topics {
     Create {
         /// Name.
         topic: String,
-        /// How many partitions.
+        /// How many partitions, 1 to 65,536.
         #[arg(long, default_value_t = 1)]
         partitions: u32,
         /// Seal each event with a key of its subject, what stands before the first / of its key.

@@ -59,7 +59,8 @@ pub struct Out {
 #[derive(Debug, Clone, Args)]
 #[group(id = "password_source")]
 pub struct Password {
-    /// A file with the password, `-` for standard input; asked for on a terminal without it.
+    /// A file with the password (8 to 1,024 bytes), `-` for standard input; asked for on a
+    /// terminal without it.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }
@@ -93,11 +94,11 @@ pub enum Auth {
 pub enum User {
     /// Create a user.
     Create {
-        /// Name.
+        /// Name: 1 to 128 of a-z, A-Z, 0-9 and . _ - + @; capitals make no difference.
         name: String,
         #[command(flatten)]
         password: Password,
-        /// A file with metadata, kept encrypted.
+        /// A file with metadata, at most 16 KiB, kept encrypted.
         #[arg(long, value_name = "FILE")]
         metadata_file: Option<PathBuf>,
     },
@@ -142,16 +143,19 @@ pub enum User {
     },
 }
 
-/// `cairn role`. A permission is `ACTIONS:SCOPE`. Actions: `read`, `write`, `manage` with commas
-/// between, or `all`. Scopes: `keys:KEYSPACE:PREFIX`, `keyspace:NAME`, `topic:NAME`,
-/// `admin`, `admin:AREA`; a name may be `*` or end with `*`. `everything` is all of it.
+/// `cairn role`.
 #[derive(Debug, Subcommand)]
 pub enum Role {
     /// Create a role.
     Create {
-        /// Name.
+        /// Name: 1 to 64 of a-z, 0-9 and . _ -.
         name: String,
         /// Permissions, such as `read,write:keys:users:eu/` or `read:topic:orders.*`.
+        ///
+        /// A permission is `ACTIONS:SCOPE`. Actions are `read`, `write`, `manage` with commas
+        /// between, or `all`. Scopes are `keys:KEYSPACE:PREFIX`, `keyspace:NAME`, `topic:NAME`,
+        /// `admin` and `admin:AREA`; a name may be `*` or end with `*`. Areas are `users`, `roles`,
+        /// `api-keys`, `keys`, `backup`, `maintenance` and `status`. `everything` is all of it.
         #[arg(required = true)]
         permissions: Vec<String>,
     },
@@ -159,7 +163,7 @@ pub enum Role {
     Set {
         /// Name.
         name: String,
-        /// Permissions.
+        /// Permissions, as `cairn role create --help` explains them.
         #[arg(required = true)]
         permissions: Vec<String>,
     },
@@ -198,16 +202,17 @@ pub enum ApiKey {
     Create {
         /// Its owner.
         user: String,
-        /// Stands in the key: `live`, `test`.
+        /// Stands in the key, such as `live` or `test`: 1 to 16 of a-z and 0-9.
         #[arg(long, default_value = "live")]
         env: String,
-        /// What people know it by.
+        /// What people know it by, at most 64 bytes.
         #[arg(long, default_value = "")]
         label: String,
         /// How long it lives, in seconds; until it is revoked without it.
         #[arg(long)]
         expires_in: Option<u64>,
-        /// What it may do at most, as in `cairn role`; whatever its owner may without it.
+        /// What it may do at most: a permission, as `cairn role create --help` explains it; may be
+        /// given several times. Whatever its owner may without it.
         #[arg(long = "scope")]
         scopes: Vec<String>,
         #[command(flatten)]

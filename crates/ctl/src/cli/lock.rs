@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 /// Arguments of `lock`.
 #[derive(Debug, Args)]
 pub struct Lock {
-    /// Name of the lock.
+    /// Name of the lock, at most 256 bytes.
     pub name: String,
     /// How long the lock stays when this process dies, in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
