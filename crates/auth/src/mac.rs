@@ -67,3 +67,15 @@ impl DerivedKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::Sha256;
+    use zeroize::ZeroizeOnDrop;
+
+    #[test]
+    fn states_of_the_hash_are_wiped_since_they_are_as_good_as_the_key() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Sha256>();
+    }
+}
