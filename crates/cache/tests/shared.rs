@@ -125,7 +125,7 @@ mod redis {
             // What does not belong there is as nothing, or as an empty allowance; never a crash.
             for (garbage, allowed) in [("x", true), ("nan", true), ("inf", false), ("1e300", false)]
             {
-                server.say(&["SET", "cairn:rate:login:eve", garbage]).expect("sets");
+                server.say(&["SET", "cairn-rate:login:eve", garbage]).expect("sets");
                 let decision = clients[2].check(b"eve").await.expect("answers");
                 assert_eq!(decision.allowed, allowed, "{garbage}");
             }
@@ -165,7 +165,7 @@ mod redis {
         let Some(server) = RedisServer::start() else { return };
         // Long enough for a busy machine; its time is made to pass by the server.
         let ttl = Duration::from_secs(600);
-        let key = "cairn:advisory-lock:job";
+        let key = "cairn-advisory-lock:job";
         runtime().block_on(advisory(connect(&server), ttl, |_| {
             let left = server.say(&["PTTL", key]).expect("answers");
             let left: u64 = left.trim_start_matches(':').parse().expect("it has an end");
