@@ -16,6 +16,7 @@ mod key_file;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -51,6 +52,8 @@ pub struct Shredded {
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
     streams: RwLock<BTreeSet<StreamId>>,
+    /// Looked at first: mostly nothing is sealed for subjects.
+    has_streams: AtomicBool,
     shredded: RwLock<BTreeMap<Vec<u8>, Shredded>>,
     log: OnceLock<Log>,
     /// Read when it is first needed.
@@ -70,11 +73,13 @@ impl Subjects {
     /// Notes that the payloads of a stream are sealed.
     pub(crate) fn note_stream(&self, stream: StreamId) {
         self.streams.write().unwrap_or_else(PoisonError::into_inner).insert(stream);
+        self.has_streams.store(true, Ordering::Release);
     }
 
     /// Whether the payloads of a stream are sealed.
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
-        self.streams.read().unwrap_or_else(PoisonError::into_inner).contains(&stream)
+        self.has_streams.load(Ordering::Acquire)
+            && self.streams.read().unwrap_or_else(PoisonError::into_inner).contains(&stream)
     }
 
     /// Notes that a subject was shredded; the first record counts.

@@ -273,6 +273,11 @@ impl Values<'_> {
         self.opened(space, key, version.lsn, held)
     }
 
+    /// Whether the values of a keyspace are sealed.
+    pub(crate) fn seals(&self, space: StreamId) -> bool {
+        self.sealer.is_some_and(|sealer| sealer.seals(space))
+    }
+
     /// A value as readers see it: opened if it was sealed.
     pub(crate) fn opened(&self, space: StreamId, key: &[u8], lsn: Lsn, held: Held) -> Result<Held> {
         match (held, self.sealer.filter(|sealer| sealer.seals(space))) {

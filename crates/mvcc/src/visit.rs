@@ -87,6 +87,8 @@ impl Store {
     ) -> Result<ControlFlow<B>> {
         let revision = self.readable(revision)?;
         let values = self.values();
+        // It never changes for a keyspace.
+        let is_sealed = values.seals(space);
         let mut broke = ControlFlow::Continue(());
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -94,7 +96,7 @@ impl Store {
             let from = after.take();
             let walked =
                 self.index().walk_lent(space, range, from.as_deref(), revision, |key, version| {
-                    broke = values.lend(space, key, version, &mut each)?;
+                    broke = values.lend(space, key, version, is_sealed, &mut each)?;
                     left -= 1;
                     if left == 0 {
                         after = Some(key.to_vec());
@@ -118,6 +120,7 @@ impl Values<'_> {
         space: StreamId,
         key: &[u8],
         version: &LentVersion<'_>,
+        is_sealed: bool,
         look: impl FnOnce(KeyValueRef<'_>) -> T,
     ) -> Result<T> {
         let show = |value: &[u8], erased| {
@@ -132,7 +135,6 @@ impl Values<'_> {
             })
         };
         let erasure = self.erased.erasure(version.lsn);
-        let is_sealed = self.sealer.is_some_and(|sealer| sealer.seals(space));
         let held = match version.place {
             _ if erasure.by.is_some() => return Ok(show(&[], Some(erasure))),
             LentPlace::Inline(value) if !is_sealed => return Ok(show(value, None)),
