@@ -135,12 +135,7 @@ impl OpenStore for Cairn {
     }
 
     fn remove_batch(&self, keys: &[Vec<u8>]) -> Result<()> {
-        self.engine.transact(|transaction| {
-            for key in keys {
-                transaction.delete(&self.keys, Bytes::copy_from_slice(key));
-            }
-            Ok(())
-        })?;
+        self.keys.delete_all(keys.iter().map(|key| Bytes::copy_from_slice(key)))?;
         Ok(())
     }
 

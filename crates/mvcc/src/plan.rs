@@ -6,6 +6,7 @@ use cairn_codec::{Draft, Facts, RecordDraft, RecordKind, SequenceRule};
 use cairn_types::{PayloadHash, StreamId, limits};
 
 use crate::hashes::Hashes;
+use crate::index::Before;
 use crate::key_value::LeaseId;
 use crate::lease::Leases;
 use crate::overlay::{Overlay, Planned, Seen, View};
@@ -195,6 +196,11 @@ impl Planner<'_> {
     /// [`Error::EmptyKey`], the log's when previous versions are asked for;
     /// [`Error::DuplicateKey`] for a key that this transaction put.
     pub fn delete(&mut self, delete: &DeleteRange) -> Result<DeleteResponse> {
+        if delete.range.is_single() && !delete.prev_kv {
+            let deleted = self.delete_key(delete.space, delete.range.key.clone())?;
+            let (revision, prev_kvs) = (self.answer_revision(), Vec::new());
+            return Ok(DeleteResponse { revision, deleted: deleted.into(), prev_kvs });
+        }
         if delete.range.key.is_empty() && delete.range.is_single() {
             return Err(Error::EmptyKey);
         }
@@ -226,8 +232,31 @@ impl Planner<'_> {
         Ok(DeleteResponse { revision: self.answer_revision(), deleted, prev_kvs })
     }
 
+    /// Deletes a key if it exists; whether it did.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`]; [`Error::DuplicateKey`] when this transaction put the key.
+    pub fn delete_key(&mut self, space: StreamId, key: Bytes) -> Result<bool> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let ((), before) = self.index.prepare(space, &key, |_| ())?;
+        match self.overlay.get(before.hash(), space, &key) {
+            Some(planned) if planned.version != 0 => return Err(Error::DuplicateKey { key }),
+            None if before.lived => self.push_tombstone(space, key, before),
+            // It does not exist, or not any more.
+            Some(_) | None => return Ok(false),
+        }
+        Ok(true)
+    }
+
     pub(crate) fn tombstone(&mut self, space: StreamId, key: Bytes) -> Result<()> {
         let ((), before) = self.index.prepare(space, &key, |_| ())?;
+        self.push_tombstone(space, key, before);
+        Ok(())
+    }
+
+    fn push_tombstone(&mut self, space: StreamId, key: Bytes, before: Before) {
         let lease = LeaseId::NONE;
         self.overlay.push(Planned {
             space,
@@ -239,7 +268,6 @@ impl Planner<'_> {
             lease,
             before,
         });
-        Ok(())
     }
 
     /// Whether there is anything to write.

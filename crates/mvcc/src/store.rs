@@ -200,6 +200,21 @@ impl Store {
         self.write(|planner| planner.delete(delete))
     }
 
+    /// Deletes many keys in one revision; those that do not exist are passed over.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub fn delete_all(&self, space: StreamId, keys: Vec<Bytes>) -> Result<DeleteResponse> {
+        self.write(|planner| {
+            let mut deleted = 0;
+            for key in keys {
+                deleted += u64::from(planner.delete_key(space, key)?);
+            }
+            let revision = planner.answer_revision();
+            Ok(DeleteResponse { revision, deleted, prev_kvs: Vec::new() })
+        })
+    }
+
     /// Compare, then, else, as one step.
     ///
     /// # Errors

@@ -142,6 +142,25 @@ fn m17_no_key_is_changed_twice_on_one_path() {
 }
 
 #[test]
+fn many_keys_are_deleted_in_one_revision_each_once() {
+    let store = store();
+    for key in ["a", "b", "c"] {
+        put(&store, key, "1");
+    }
+    let before = store.revision();
+    let keys = ["c", "none", "a", "c"].map(bytes::Bytes::from).to_vec();
+    let response = store.delete_all(S, keys.clone()).expect("deletes");
+    assert_eq!((response.revision, response.deleted), (before + 1, 2));
+    assert_eq!(store.get(S, b"a").expect("reads"), None);
+    assert_eq!(store.key_count(S).expect("counts"), 1);
+    let again = store.delete_all(S, keys).expect("deletes nothing");
+    assert_eq!((again.revision, again.deleted), (before + 1, 0));
+    let refused = store.delete_all(S, vec!["b".into(), "".into()]);
+    assert!(matches!(refused, Err(Error::EmptyKey)), "{refused:?}");
+    assert!(store.get(S, b"b").expect("reads").is_some(), "nothing was done");
+}
+
+#[test]
 fn m17_deletes_that_overlap_delete_each_key_once() {
     let store = store();
     put(&store, "a", "1");

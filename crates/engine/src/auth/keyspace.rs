@@ -117,6 +117,20 @@ impl GuardedKeyspace {
         self.delete_with(DeleteRange::key(self.keyspace.stream(), key))
     }
 
+    /// Deletes many keys in one revision; needs `Write` on each.
+    ///
+    /// # Errors
+    /// [`Denied`](crate::Error::Denied), and as [`Keyspace::delete_all`]; nothing was deleted then.
+    pub fn delete_all<K: Into<Bytes>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<DeleteResponse> {
+        let keys: Vec<Bytes> = keys.into_iter().map(Into::into).collect();
+        let asked = |key: &Bytes| Ok((Action::Write, requests::key(self.name(), key)?));
+        let asked: Vec<_> = keys.iter().map(asked).collect::<Result<_>>()?;
+        self.guarded.admit_all(&asked, || self.keyspace.delete_all(keys))
+    }
+
     /// Deletes a range; needs `Write` on all of it.
     ///
     /// # Errors

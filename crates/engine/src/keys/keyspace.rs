@@ -129,6 +129,19 @@ impl Keyspace {
         self.delete_range(Range::key(key))
     }
 
+    /// Deletes many keys in one revision; those that do not exist are passed over.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn delete_all<K: Into<Bytes>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<DeleteResponse> {
+        let keys: Vec<Bytes> = keys.into_iter().map(Into::into).collect();
+        self.engine.shared.figures.key_writes.increment(1);
+        Ok(self.engine.keys().delete_all(self.stream, keys)?)
+    }
+
     /// Deletes every key of a range.
     ///
     /// # Errors

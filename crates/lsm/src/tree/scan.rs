@@ -11,8 +11,8 @@ use crate::memtable::{Key, Look};
 use crate::merge::Merge;
 use crate::{Error, Result};
 
-/// Keys copied from memory at first, and at most, while a range is read from tables too.
-const PIECE_MIN: usize = 32;
+/// Keys copied from memory at first, and at most. Each piece is twice as long as the one before.
+const PIECE_MIN: usize = 16;
 const PIECE_MAX: usize = 4096;
 
 /// What is to be seen of a range.
@@ -105,7 +105,7 @@ impl<V: Version> Tree<V> {
                 return Ok(());
             }
             start = last;
-            piece_len = (piece_len * 4).min(PIECE_MAX);
+            piece_len = (piece_len * 2).min(PIECE_MAX);
         }
     }
 
