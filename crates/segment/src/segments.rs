@@ -110,8 +110,10 @@ mod tests {
         let list = segments.load();
         let [cleaned, newest] = list.as_slice() else { panic!("{} segments", list.len()) };
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..ROUNDS).for_each(|_| segments.push(newest.clone())));
-            (0..ROUNDS).for_each(|_| segments.replace(cleaned.clone()));
+            let adding = scope.spawn(|| (0..ROUNDS).for_each(|_| segments.push(newest.clone())));
+            while !adding.is_finished() {
+                segments.replace(cleaned.clone());
+            }
         });
         assert_eq!(segments.load().len(), 2 + ROUNDS);
     }
