@@ -7,7 +7,7 @@ use cairn_graph::{
     Edge, Error, Graph, ImportOptions, Label, NewEdge, OnDelete, Target, Value, Vertex,
 };
 use cairndb::prelude::*;
-use cairndb::vfs::{SeededRng, SimConfig, SimVfs};
+use cairndb::vfs::{Rng as _, SeededRng, SimConfig, SimVfs};
 
 use crate::soaking::seeds;
 use crate::{id, open};
@@ -87,7 +87,7 @@ fn work(
     rng: &SeededRng,
     told: &mut Acknowledged,
 ) -> Result<(), Error> {
-    let engine = open(Arc::new(disk.clone()), seed, durability)?;
+    let engine = open(Arc::new(disk.clone()), rng.next_u64(), durability)?;
     let graph = Graph::open(&engine, "g")?;
     graph.create_index(Target::Vertex, "a", "n")?;
     loop {
@@ -119,12 +119,19 @@ fn live(seed: u64, durability: Durability) {
         } else {
             disk.power_crash()
         }
-        let engine = open(Arc::new(disk.clone()), seed, durability).expect("recovers");
-        let Ok(graph) = Graph::existing(&engine, "g") else { continue };
+        // Numbers of its own for each opening: ids and salts do not come again.
+        let engine = open(Arc::new(disk.clone()), rng.next_u64(), durability).expect("recovers");
+        let Ok(graph) = Graph::existing(&engine, "g") else {
+            let was_told = durability == Durability::Sync || is_kill;
+            assert!(!was_told || told.counts == (0, 0), "seed {seed}: a graph was lost");
+            told = Acknowledged { revision: engine.revision(), counts: (0, 0) };
+            continue;
+        };
         let report = graph.check().expect("checks");
         assert!(report.is_intact(), "seed {seed}: {:?}", report.disagreements);
         if durability == Durability::Sync || is_kill {
-            assert!(engine.revision() >= told.revision, "seed {seed}: a change was lost");
+            let (found, wanted) = (engine.revision(), told.revision);
+            assert!(found >= wanted, "seed {seed}: a change was lost: {found} of {wanted}");
             let then = graph.at(told.revision).expect("readable").stats().expect("counts");
             assert_eq!((then.vertex_count, then.edge_count), told.counts, "seed {seed}");
         }
