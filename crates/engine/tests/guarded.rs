@@ -46,6 +46,37 @@ fn a_lease_takes_what_deleting_its_keys_takes() {
     denied(ada.revoke_lease(empty));
 }
 
+#[test]
+fn a_key_that_is_attached_while_a_lease_is_ended_does_not_go_unasked() {
+    let (engine, auth, _, ada) = world(&[on_keys(Actions::READ | Actions::WRITE, "a/")]);
+    let root = engine.as_principal(crate::auth::login(&auth, "root")).expect("open");
+    let (own, roots) = (Range::prefix(&b"a/"[..]), root.keyspace("k").expect("there"));
+    let stream = engine.keyspace("k").expect("there").stream();
+    let mut ends = [0, 0];
+    for round in 0..200 {
+        let lease = ada.grant_lease("k", &own, 60).expect("allowed").id;
+        let secret = format!("b/{round}");
+        let put = Put { lease, ..Put::new(stream, secret.clone(), "x") };
+        let (attached, ended) = std::thread::scope(|scope| {
+            let attached = scope.spawn(|| roots.put_with(put).is_ok());
+            (0..round % 20).for_each(|_| std::thread::yield_now());
+            let ended = ada.revoke_lease(lease).is_ok();
+            (attached.join().expect("ends"), ended)
+        });
+        assert!(attached != ended, "round {round}: one of the two came first: {attached} {ended}");
+        assert_eq!(roots.get(&secret).expect("allowed").is_some(), attached, "round {round}");
+        ends[usize::from(ended)] += 1;
+    }
+    println!("{ends:?}");
+    let lease = ada.grant_lease("k", &own, 60).expect("allowed").id;
+    let keys = engine.keys();
+    let others = [(stream, bytes::Bytes::from("a/1"))];
+    assert_eq!(keys.lease_revoke_of(lease, &others).expect("is there"), None);
+    assert_eq!(keys.lease_keep_alive_of(lease, &others).expect("is there"), None);
+    assert_eq!(keys.lease_keep_alive_of(lease, &[]).expect("is there"), Some(60));
+    assert_eq!(keys.lease_revoke_of(lease, &[]).expect("is there"), Some(0));
+}
+
 #[cfg(feature = "tokio")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn async_calls_are_checked_and_a_stream_that_waits_ends_with_a_revocation() {

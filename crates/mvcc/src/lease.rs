@@ -203,6 +203,11 @@ impl Planner<'_> {
         Ok(ttl)
     }
 
+    /// Whether just these keys, in order, are attached to a lease; true of one that is not there.
+    fn is_attached(&self, id: LeaseId, keys: &[(StreamId, Bytes)]) -> bool {
+        self.leases.keys(id).is_none_or(|attached| attached.iter().eq(keys))
+    }
+
     /// Gives a lease its full time again, whether it was over or not; the seconds it has now.
     /// What looks at the clock is [`Store::lease_keep_alive`].
     ///
@@ -272,6 +277,42 @@ impl Store {
     /// [`Error::LeaseNotFound`]; the log's.
     pub fn lease_revoke(&self, id: LeaseId) -> Result<u64> {
         self.write(|planner| planner.lease_revoke(id, false))
+    }
+
+    /// As [`lease_keep_alive`](Self::lease_keep_alive), if these are the keys attached to it, in
+    /// order; `None` when by now they are others.
+    ///
+    /// # Errors
+    /// As [`lease_keep_alive`](Self::lease_keep_alive).
+    pub fn lease_keep_alive_of(
+        &self,
+        id: LeaseId,
+        keys: &[(StreamId, Bytes)],
+    ) -> Result<Option<i64>> {
+        let now = self.log().clock().monotonic();
+        self.write(|planner| {
+            if planner.leases.is_expired(id, now) {
+                return Err(Error::LeaseNotFound { id });
+            }
+            if !planner.is_attached(id, keys) {
+                return Ok(None);
+            }
+            planner.lease_renew(id).map(Some)
+        })
+    }
+
+    /// As [`lease_revoke`](Self::lease_revoke), if these are the keys attached to it, in order;
+    /// `None` when by now they are others.
+    ///
+    /// # Errors
+    /// As [`lease_revoke`](Self::lease_revoke).
+    pub fn lease_revoke_of(&self, id: LeaseId, keys: &[(StreamId, Bytes)]) -> Result<Option<u64>> {
+        self.write(|planner| {
+            if !planner.is_attached(id, keys) {
+                return Ok(None);
+            }
+            planner.lease_revoke(id, false).map(Some)
+        })
     }
 
     /// Ends every lease whose time is over, each in a revision of its own; how many. Owners

@@ -1,10 +1,11 @@
 //! Leases as one principal may use them. A lease can end keys, so it takes what deleting them
 //! would take.
 
+use bytes::Bytes;
 use cairn_auth::audit::Cause;
 use cairn_auth::{Action, AdminArea, Decision, Resource};
 use cairn_mvcc::{LeaseId, LeaseInfo, Range};
-use cairn_types::KeyspaceName;
+use cairn_types::{KeyspaceName, StreamId};
 
 use super::{Guarded, requests};
 use crate::Result;
@@ -25,8 +26,14 @@ impl Guarded {
     /// # Errors
     /// [`Denied`](crate::Error::Denied); as [`Store::lease_keep_alive`](cairn_mvcc::Store::lease_keep_alive).
     pub fn keep_lease_alive(&self, id: LeaseId) -> Result<i64> {
-        let asked = self.attached(id)?;
-        self.admit_all(&asked, || Ok(self.engine().keys().lease_keep_alive(id)?))
+        loop {
+            let (keys, asked) = self.attached(id)?;
+            let renew = || Ok(self.engine().keys().lease_keep_alive_of(id, &keys)?);
+            // Nothing was done when a key came or went since it was asked for.
+            if let Some(seconds) = self.admit_all(&asked, renew)? {
+                return Ok(seconds);
+            }
+        }
     }
 
     /// Ends a lease and deletes its keys; needs `Write` on every one of them. Returns how many
@@ -35,8 +42,13 @@ impl Guarded {
     /// # Errors
     /// [`Denied`](crate::Error::Denied); as [`Store::lease_revoke`](cairn_mvcc::Store::lease_revoke).
     pub fn revoke_lease(&self, id: LeaseId) -> Result<u64> {
-        let asked = self.attached(id)?;
-        self.admit_all(&asked, || Ok(self.engine().keys().lease_revoke(id)?))
+        loop {
+            let (keys, asked) = self.attached(id)?;
+            let revoke = || Ok(self.engine().keys().lease_revoke_of(id, &keys)?);
+            if let Some(deleted) = self.admit_all(&asked, revoke)? {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// What is known of a lease; needs `Read` on every key attached to it. `None` when there is
@@ -45,14 +57,19 @@ impl Guarded {
     /// # Errors
     /// [`Denied`](crate::Error::Denied).
     pub fn lease(&self, id: LeaseId) -> Result<Option<LeaseInfo>> {
-        let mut asked = self.attached(id)?;
-        asked.iter_mut().for_each(|(action, _)| *action = Action::Read);
-        self.admit_all(&asked, || Ok(self.engine().keys().lease(id)))
+        loop {
+            let (keys, mut asked) = self.attached(id)?;
+            asked.iter_mut().for_each(|(action, _)| *action = Action::Read);
+            let found = self.admit_all(&asked, || Ok(self.engine().keys().lease(id)))?;
+            if found.as_ref().is_none_or(|lease| lease.keys == keys) {
+                return Ok(found);
+            }
+        }
     }
 
-    /// What ending a lease would write to. One without keys, or that is not there, is for whoever
-    /// counts at all.
-    fn attached(&self, id: LeaseId) -> Result<Vec<(Action, Resource)>> {
+    /// The keys of a lease, and what ending it would write to. One without keys, or that is not
+    /// there, is for whoever counts at all.
+    fn attached(&self, id: LeaseId) -> Result<(Vec<(StreamId, Bytes)>, Vec<(Action, Resource)>)> {
         let keys = self.engine().keys().lease(id).map(|lease| lease.keys).unwrap_or_default();
         let names = self.engine().keyspaces();
         let mut asked = Vec::with_capacity(keys.len());
@@ -66,7 +83,7 @@ impl Guarded {
             let resource = Resource::Admin(AdminArea::Maintenance);
             return Err(self.refuse(Action::Write, &resource, Decision::Deny(Cause::Unknown)));
         }
-        Ok(asked)
+        Ok((keys, asked))
     }
 
     /// Whether there is a principal that was not revoked, or auth is not enabled.
