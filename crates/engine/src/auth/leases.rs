@@ -10,6 +10,13 @@ use cairn_types::{KeyspaceName, StreamId};
 use super::{Guarded, requests};
 use crate::Result;
 
+/// What belongs to a lease.
+struct Attached {
+    keys: Vec<(StreamId, Bytes)>,
+    /// What ending it would write to.
+    asked: Vec<(Action, Resource)>,
+}
+
 impl Guarded {
     /// Grants a lease of `ttl` seconds for keys of a range; needs `Write` on all of it. What is
     /// attached to it later is checked by the put.
@@ -27,7 +34,7 @@ impl Guarded {
     /// [`Denied`](crate::Error::Denied); as [`Store::lease_keep_alive`](cairn_mvcc::Store::lease_keep_alive).
     pub fn keep_lease_alive(&self, id: LeaseId) -> Result<i64> {
         loop {
-            let (keys, asked) = self.attached(id)?;
+            let Attached { keys, asked } = self.attached(id)?;
             let renew = || Ok(self.engine().keys().lease_keep_alive_of(id, &keys)?);
             // Nothing was done when a key came or went since it was asked for.
             if let Some(seconds) = self.admit_all(&asked, renew)? {
@@ -43,7 +50,7 @@ impl Guarded {
     /// [`Denied`](crate::Error::Denied); as [`Store::lease_revoke`](cairn_mvcc::Store::lease_revoke).
     pub fn revoke_lease(&self, id: LeaseId) -> Result<u64> {
         loop {
-            let (keys, asked) = self.attached(id)?;
+            let Attached { keys, asked } = self.attached(id)?;
             let revoke = || Ok(self.engine().keys().lease_revoke_of(id, &keys)?);
             if let Some(deleted) = self.admit_all(&asked, revoke)? {
                 return Ok(deleted);
@@ -58,7 +65,7 @@ impl Guarded {
     /// [`Denied`](crate::Error::Denied).
     pub fn lease(&self, id: LeaseId) -> Result<Option<LeaseInfo>> {
         loop {
-            let (keys, mut asked) = self.attached(id)?;
+            let Attached { keys, mut asked } = self.attached(id)?;
             asked.iter_mut().for_each(|(action, _)| *action = Action::Read);
             let found = self.admit_all(&asked, || Ok(self.engine().keys().lease(id)))?;
             if found.as_ref().is_none_or(|lease| lease.keys == keys) {
@@ -67,9 +74,9 @@ impl Guarded {
         }
     }
 
-    /// The keys of a lease, and what ending it would write to. One without keys, or that is not
-    /// there, is for whoever counts at all.
-    fn attached(&self, id: LeaseId) -> Result<(Vec<(StreamId, Bytes)>, Vec<(Action, Resource)>)> {
+    /// What belongs to a lease. One without keys, or that is not there, is for whoever counts at
+    /// all.
+    fn attached(&self, id: LeaseId) -> Result<Attached> {
         let keys = self.engine().keys().lease(id).map(|lease| lease.keys).unwrap_or_default();
         let names = self.engine().keyspaces();
         let mut asked = Vec::with_capacity(keys.len());
@@ -83,7 +90,7 @@ impl Guarded {
             let resource = Resource::Admin(AdminArea::Maintenance);
             return Err(self.refuse(Action::Write, &resource, Decision::Deny(Cause::Unknown)));
         }
-        Ok((keys, asked))
+        Ok(Attached { keys, asked })
     }
 
     /// Whether there is a principal that was not revoked, or auth is not enabled.
